@@ -1,0 +1,68 @@
+"""Every error a person can meet: what happened, why, and what to do next, with its exit code."""
+
+from __future__ import annotations
+
+
+class MlInternError(Exception):
+    """Base of all expected failures.
+
+    `what` happened, `why` (may be empty), and what to do `next` (may be empty). `exit_code` is the process's.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, why: str = "", next: str = "") -> None:
+        self.what, self.why, self.next = what, why, next
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.why:
+            lines.append(f"Why: {self.why}")
+        if self.next:
+            lines.append(f"Next: {self.next}")
+        return "\n".join(lines)
+
+
+class InputError(MlInternError):
+    """Bad usage or input: a paper that cannot be read, a plan that is not valid (exit code 2)."""
+
+    exit_code = 2
+
+
+class PaperError(InputError):
+    """The paper could not be fetched or read."""
+
+
+class PlanError(InputError):
+    """A plan is not valid; the message names the place and what is allowed."""
+
+
+class BudgetExhausted(MlInternError):
+    """Iterations, money or time are used up (exit code 3)."""
+
+    exit_code = 3
+
+
+class DoomLoop(MlInternError):
+    """The same failure came back more often than the cap allows (exit code 4)."""
+
+    exit_code = 4
+
+
+class ApprovalRefused(MlInternError):
+    """A person said no, or nobody was there to say yes (exit code 5)."""
+
+    exit_code = 5
+
+
+class RunError(MlInternError):
+    """A run could not be started or supervised (not: a script that failed, which is a result)."""
+
+
+class SessionError(MlInternError):
+    """The session log cannot be written, or is damaged."""
+
+
+class ModelError(MlInternError):
+    """A language model could not be reached or answered with nothing usable."""

@@ -1,0 +1,49 @@
+"""Verdict: what was found about one claim, and how close the setting is. Knows nothing of runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ml_intern.plan.plan import Setting
+
+Outcome = Literal["reproduced", "partly", "not reproduced", "inconclusive", "not tested"]
+
+
+class Verdict(BaseModel):
+    """`effects` are per paired seed, positive on the claimed side. `level` is the interval's (0.95, or Pocock's
+    0.9706 when two looks were planned). `needed_seeds`: a guess at the number that would decide an inconclusive."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str
+    outcome: Outcome
+    reason: str
+    experiment: str = ""
+    metric: str = ""
+    setting: Setting | None = None
+    scale: str = ""
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    minimal_effect: float | None = None
+    p_value: float | None = None
+    p_holm: float | None = None
+    seeds: tuple[int, ...] = ()
+    effects: tuple[float, ...] = ()
+    means: dict[str, float] = {}
+    needed_seeds: int | None = None
+    looks: int = 1
+    primary: bool = True
+    trust: str = "harness"
+    smoke: bool = False
+
+    @property
+    def headline(self) -> str:
+        """The two halves that always stand together: 'reproduced, scaled down (…)'."""
+        outcome = f"{self.outcome} (smoke)" if self.smoke and self.outcome != "not tested" else self.outcome
+        if self.setting is None:
+            return outcome
+        return f"{outcome}, {self.setting}" + (f" ({self.scale})" if self.scale else "")

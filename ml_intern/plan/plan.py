@@ -1,0 +1,228 @@
+"""The Plan: which claims are tested, how, and what will count as reproduced; written before anything runs.
+
+Knows nothing of how it is drafted or carried out. Frozen by `digest()` once a person has approved it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ml_intern.plan.claim import Claim, Kind
+
+Scale = Literal["smoke", "small", "paper"]
+Setting = Literal["same", "scaled down", "analogue"]
+
+
+def _is_identifier(value: str) -> str:
+    if not value or value[0] in ".-" or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in value):
+        raise ValueError(f"{value!r} is not a name: letters, digits, '-', '_' and '.', not beginning with '-' or '.'")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_is_identifier)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MetricSpec(_Strict):
+    """A metric of `judge.metrics` and the rows it is computed on: `test`, `test:SLICE`, `validation` or `train`."""
+
+    name: str
+    on: str = Field(default="test", pattern=r"^(test|test:[\w.-]+|validation|train)$")
+
+    @property
+    def key(self) -> str:
+        """Key in evidence, like `mse@test:outside`."""
+        return f"{self.name}@{self.on}"
+
+
+class Variant(_Strict):
+    """One arm of an experiment; `settings` overrides the experiment's training settings."""
+
+    name: Name
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class DataSpec(_Strict):
+    """The table that `data.py` makes. `split`: `given` by its `split` column, `fixed` (one draw for all seeds) or
+    `per-seed`. Fractions apply to drawn splits; what is left after validation and test is for training."""
+
+    name: str
+    revision: str = Field(description="exact version of the source, e.g. 'scikit-learn 1.7.2' or a commit")
+    licence: str = ""
+    inputs: tuple[str, ...] = Field(min_length=1)
+    label: str
+    task: Literal["classification", "regression", "sequence"] = "classification"
+    split: Literal["given", "fixed", "per-seed"] = "per-seed"
+    validation: float = Field(default=0.15, gt=0, lt=1)
+    test: float = Field(default=0.25, gt=0, lt=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class ClaimTest(_Strict):
+    """The pre-registered criterion for one claim.
+
+    effect of a seed = ± sum(weight · transform(metric of variant)), signed so that positive is the claimed side.
+    direction, magnitude, trend: reproduced when its interval excludes 0 and the mean reaches `minimal_effect`.
+    equivalence: the 90 % interval lies within ± `margin`. failure: the metric of the one variant in `contrast` is
+    beyond `floor` (on the bad side) in each seed. `value`: within `margin` of `target`, only at the paper's scale.
+    """
+
+    claim: str
+    kind: Kind
+    metric: MetricSpec
+    higher_is_better: bool
+    contrast: dict[str, float] = Field(min_length=1)
+    transform: Literal["none", "log10"] = "none"
+    minimal_effect: float = Field(default=0.0, ge=0)
+    margin: float | None = Field(default=None, gt=0)
+    floor: float | None = None
+    target: float | None = None
+    primary: bool = True
+    paper_effect: str = Field(default="", description="what the paper says, in words and numbers")
+
+    @model_validator(mode="after")
+    def _criterion_is_complete(self) -> ClaimTest:
+        needs = {"equivalence": ("margin",), "value": ("margin", "target"), "failure": ("floor",)}.get(self.kind, ())
+        if missing := [field for field in needs if getattr(self, field) is None]:
+            raise ValueError(f"a test of kind {self.kind} needs {' and '.join(missing)}")
+        if self.kind in ("direction", "magnitude", "equivalence", "trend") and abs(sum(self.contrast.values())) > 1e-9:
+            raise ValueError("the weights of a contrast must sum to 0, for instance {method: 1, baseline: -1}")
+        return self
+
+
+class Seeds(_Strict):
+    """How many paired seeds. Their numbers are drawn from the frozen plan's hash, so nobody can pick them.
+    `extra` are run once more when the first look leaves a claim inconclusive."""
+
+    explore: int = Field(default=1, ge=0, le=20)
+    confirm: int = Field(default=5, ge=2, le=100)
+    extra: int = Field(default=5, ge=0, le=100)
+
+
+class Experiment(_Strict):
+    """Variants that differ in one thing, trained on the same data with the same seeds.
+
+    settings: for every variant's training. smoke: overrides for a tiny run. `crash` says what a seed counts as that
+    crashes or diverges. expected_seconds: of one training run on one core.
+    """
+
+    id: Name
+    title: str
+    recipe: str = ""
+    data: DataSpec
+    variants: tuple[Variant, ...] = Field(min_length=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    smoke: dict[str, Any] = Field(default_factory=dict)
+    seeds: Seeds = Seeds()
+    metrics: tuple[MetricSpec, ...] = Field(min_length=1)
+    select: MetricSpec
+    select_higher_is_better: bool
+    tests: tuple[ClaimTest, ...] = Field(min_length=1)
+    setting: Setting
+    scale_factors: str = ""
+    deviations: tuple[str, ...] = ()
+    crash: Literal["worst", "inconclusive"] = "inconclusive"
+    expected_seconds: float = Field(default=10.0, gt=0)
+    expected_cost_usd: float = Field(default=0.0, ge=0)
+    timeout_seconds: float = Field(default=900.0, gt=0)
+    memory_mb: int = Field(default=4096, gt=0)
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Experiment:
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError(f"experiment {self.id}: two variants have the same name")
+        if self.select.on != "validation":
+            raise ValueError(
+                f"experiment {self.id}: the published run is chosen on validation, not on {self.select.on}"
+            )
+        for test in self.tests:
+            if unknown := sorted(set(test.contrast) - set(names)):
+                raise ValueError(
+                    f"experiment {self.id}: the test of {test.claim} names variant {', '.join(unknown)};"
+                    f" there are {', '.join(names)}"
+                )
+            if test.metric not in self.metrics:
+                raise ValueError(f"experiment {self.id}: {test.metric.key} is tested but not listed under metrics")
+        return self
+
+    @property
+    def all_metrics(self) -> tuple[MetricSpec, ...]:
+        return tuple(dict.fromkeys((*self.metrics, self.select)))
+
+
+class LeftOut(_Strict):
+    """A claim that is not tested, and why."""
+
+    claim: str
+    reason: str
+
+
+class Finding(_Strict):
+    """A contradiction inside the paper, found while grounding: a number in the text that differs from a table."""
+
+    text: str
+    text_anchor: str
+    table_anchor: str
+
+
+class PaperRef(_Strict):
+    title: str
+    sha256: str
+    locator: str = ""
+    arxiv_id: str = ""
+    authors: tuple[str, ...] = ()
+
+
+class Plan(_Strict):
+    """What a person reads, edits and approves. `dropped` counts proposals that could not be grounded."""
+
+    version: Literal[1] = 1
+    paper: PaperRef
+    scale: Scale
+    claims: tuple[Claim, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    experiments: tuple[Experiment, ...] = Field(min_length=1)
+    findings: tuple[Finding, ...] = ()
+    dropped: int = 0
+
+    @model_validator(mode="after")
+    def _every_claim_has_one_fate(self) -> Plan:
+        known = {claim.id for claim in self.claims}
+        tested = [test.claim for experiment in self.experiments for test in experiment.tests]
+        left = [item.claim for item in self.left_out]
+        if unknown := sorted(set(tested + left) - known):
+            raise ValueError(f"claim {', '.join(unknown)} is not among the plan's claims ({', '.join(sorted(known))})")
+        if both := sorted(set(tested) & set(left)):
+            raise ValueError(f"claim {', '.join(both)} is both tested and left out")
+        if neither := sorted(known - set(tested) - set(left)):
+            raise ValueError(f"claim {', '.join(neither)} is neither tested nor left out with a reason")
+        ids = [experiment.id for experiment in self.experiments]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two experiments have the same id")
+        return self
+
+    def digest(self) -> str:
+        """sha256 of the plan's content, independent of its layout as YAML."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def seeds(self, experiment: str, phase: Literal["explore", "confirm"], count: int) -> tuple[int, ...]:
+        """The first `count` seeds of a phase: drawn from the hash of the plan, so they cannot be chosen.
+        Explore seeds are even and confirm seeds odd, so that no seed serves both."""
+        drawn: list[int] = []
+        turn = 0
+        while len(drawn) < count:
+            text = f"{self.digest()}/{experiment}/{phase}/{turn}"
+            seed = int(hashlib.sha256(text.encode()).hexdigest()[:7], 16) * 2 + (phase == "confirm")
+            turn += 1
+            if seed not in drawn:
+                drawn.append(seed)
+        return tuple(drawn)
