@@ -1,0 +1,86 @@
+"""State of a session: a pure fold over its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ml_intern.session.events import Event
+
+Status = Literal["new", "running", "interrupted", "failed", "finished"]
+
+
+class State(BaseModel):
+    """`iterations`: model calls so far. `built`: experiment id to hash of its frozen scripts. `plan`: digest of the
+    approved plan. `blocked`: experiment id to the reason it was given up."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Status = "new"
+    created: float = 0.0
+    updated: float = 0.0
+    settings: dict[str, Any] = {}
+    phase: str = ""
+    title: str = ""
+    plan: str = ""
+    iterations: int = 0
+    cost_usd: float = 0.0
+    cost_unknown: bool = False
+    built: dict[str, str] = {}
+    blocked: dict[str, str] = {}
+    runs: int = 0
+    verdicts: tuple[dict[str, Any], ...] = ()
+    published: str = ""
+    error: str = ""
+    notes: tuple[str, ...] = ()
+    amendments: tuple[str, ...] = ()
+
+
+def fold(events: Iterable[Event], start: State | None = None) -> State:
+    """The state after `events`; fold(a + b) == fold(b, fold(a))."""
+    return reduce(_step, events, start or State())
+
+
+def _step(state: State, event: Event) -> State:
+    changes: dict[str, Any] = {"updated": event.time}
+    data = event.data
+    match event.type:
+        case "session.created":
+            changes |= {"status": "running", "created": event.time, "settings": data["settings"]}
+        case "session.resumed":
+            changes |= {"status": "running", "error": ""}
+        case "phase.started":
+            changes["phase"] = data["phase"]
+        case "paper.read":
+            changes["title"] = data["title"]
+        case "plan.approved":
+            changes["plan"] = data["digest"]
+        case "model.asked":
+            changes["iterations"] = state.iterations + 1
+        case "model.replied":
+            cost = data.get("cost_usd")
+            changes |= {"cost_usd": state.cost_usd + (cost or 0.0), "cost_unknown": state.cost_unknown or cost is None}
+        case "experiment.built":
+            changes["built"] = {**state.built, data["experiment"]: data["scripts"]}
+        case "experiment.blocked":
+            changes["blocked"] = {**state.blocked, data["experiment"]: data["reason"]}
+        case "evidence.recorded":
+            changes["runs"] = state.runs + 1
+        case "amendment":
+            changes["amendments"] = (*state.amendments, data["reason"])
+        case "note":
+            changes["notes"] = (*state.notes, data["text"])
+        case "verdicts":
+            changes["verdicts"] = tuple(data["verdicts"])
+        case "published":
+            changes["published"] = data["path"]
+        case "session.interrupted":
+            changes["status"] = "interrupted"
+        case "session.failed":
+            changes |= {"status": "failed", "error": data["error"]}
+        case "session.finished":
+            changes["status"] = "finished"
+    return state.model_copy(update=changes)
