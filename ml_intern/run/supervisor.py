@@ -40,7 +40,9 @@ def supervise(spec: RunSpec, sandbox: Sandbox, stop: threading.Event | None = No
             start_new_session=True,
         )
     except OSError as error:
-        raise RunError(f"Run {spec.run_id} could not be started.", str(error), "Check that Python still exists.") from None
+        raise RunError(
+            f"Run {spec.run_id} could not be started.", str(error), "Check that Python still exists."
+        ) from None
     _limit_files(process.pid, spec.limits)
     capture = _Capture(process.stdout, spec.log, spec.limits.output_mb * 1024 * 1024)
     watch = _Watch(process.pid, spec.limits, started, stop, capture)
@@ -197,7 +199,7 @@ def _explain(outcome: Outcome, code: int, limits: Limits) -> str:
     if outcome == "ok":
         return ""
     if outcome == "timeout":
-        return f"It ran longer than its limit of {limits.seconds:.0f} s and was stopped: make it smaller, or raise the limit."
+        return f"It ran longer than its limit of {limits.seconds:.0f} s: make it smaller, or raise the limit."
     if outcome == "memory":
         return f"Its processes held more than {limits.memory_mb} MiB: use a smaller batch or model, or raise the limit."
     if outcome == "output":

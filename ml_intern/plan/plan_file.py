@@ -1,0 +1,92 @@
+"""plan.yaml: written for a person to read and edit; read back with errors that name the line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ml_intern.errors import PlanError
+from ml_intern.plan.plan import Plan
+
+_HEADER = """\
+# The plan of an ml-intern run: which claims are tested, how, and what will count as reproduced.
+# Edit it by hand and run it with `ml-intern run --plan FILE`. Once approved it is frozen by its hash.
+"""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Multi-line text as blocks, lists indented; nothing aliased."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump_plan(plan: Plan) -> str:
+    """The plan as YAML; fields that hold their default are left out where that loses nothing."""
+    data = plan.model_dump(mode="json", exclude_defaults=True)
+    body = yaml.dump({"version": plan.version, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return _HEADER + body
+
+
+def load_plan(path: Path) -> Plan:
+    """Reads and checks plan.yaml. Raises PlanError that names the line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"The plan {path} cannot be read.", str(error), "Give the path of a plan.yaml.") from None
+    return parse_plan(text, str(path))
+
+
+def parse_plan(text: str, name: str = "plan.yaml") -> Plan:
+    """As `load_plan`, from text; `name` stands in the errors."""
+    try:
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            data = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise PlanError(f"{name}{where}: this is not YAML.", problem, "Mend the line.") from None
+    if not isinstance(data, dict):
+        raise PlanError(f"{name} is not a plan.", "it is empty or no mapping", "`ml-intern plan` writes one.")
+    try:
+        return Plan.model_validate(data)
+    except ValidationError as error:
+        lines = [_describe(name, node, problem) for problem in error.errors()]
+        raise PlanError("\n".join(lines), next="Mend the lines named and run again.") from None
+
+
+def _describe(name: str, node: yaml.Node | None, problem: Any) -> str:
+    place = list(problem["loc"])
+    line = _line(node, place)
+    dotted = ".".join(str(part) for part in place) or "the plan"
+    message = re.sub(r"^Value error, ", "", problem["msg"])
+    return f"{name}, line {line}: {dotted}: {message}"
+
+
+def _line(node: yaml.Node | None, place: list[Any]) -> int:
+    """Line (from 1) of the deepest part of `place` that exists."""
+    line = 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
