@@ -1,16 +1,15 @@
-"""The Compute seam: carries out RunSpecs somewhere and hands back each result as it comes."""
+"""The Compute seam: carries out one RunSpec somewhere. Thread-safe; `slots` says how many at once make sense."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ml_intern.run.spec import RunResult, RunSpec
 
 
 class Compute(Protocol):
-    """`hardware` describes the machine in a line. `tier` is the sandbox's. Results come in any order."""
+    """`hardware` describes the machine in a line; `tier` is the sandbox's."""
 
     @property
     def hardware(self) -> str: ...
@@ -21,4 +20,4 @@ class Compute(Protocol):
     @property
     def slots(self) -> int: ...
 
-    def run(self, specs: Sequence[RunSpec], stop: threading.Event) -> Iterator[RunResult]: ...
+    def execute(self, spec: RunSpec, stop: threading.Event) -> RunResult: ...

@@ -1,12 +1,10 @@
-"""This machine: as many runs at once as it has cores for."""
+"""This machine: as many runs at once as it has cores for, one thread each."""
 
 from __future__ import annotations
 
 import os
 import platform
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from ml_intern.run.sandbox.base import Sandbox
 from ml_intern.run.spec import RunResult, RunSpec
@@ -21,7 +19,7 @@ def usable_cores() -> int:
 
 
 class LocalCompute:
-    """Runs specs in threads that each supervise one process tree."""
+    """Supervises each spec's process tree from the calling thread."""
 
     def __init__(self, sandbox: Sandbox, slots: int | None = None) -> None:
         self._sandbox = sandbox
@@ -42,15 +40,5 @@ class LocalCompute:
         memory = psutil.virtual_memory().total / 2**30
         return f"{platform.system()} {platform.machine()}, {usable_cores()} cores, {memory:.0f} GiB"
 
-    def run(self, specs: Sequence[RunSpec], stop: threading.Event) -> Iterator[RunResult]:
-        """Yields results as they come; when the caller stops early, what runs is killed and what waits is dropped."""
-        with ThreadPoolExecutor(max_workers=self._slots) as pool:
-            futures = [pool.submit(supervise, spec, self._sandbox, stop) for spec in specs]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            except BaseException:
-                stop.set()
-                for future in futures:
-                    future.cancel()
-                raise
+    def execute(self, spec: RunSpec, stop: threading.Event) -> RunResult:
+        return supervise(spec, self._sandbox, stop)

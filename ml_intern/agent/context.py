@@ -1,0 +1,95 @@
+"""What every phase of a run needs: the session, the model, the budget, the compute. Knows nothing of the phases."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ml_intern.agent.budget import Budget
+from ml_intern.config import Config
+from ml_intern.errors import ModelError
+from ml_intern.llm.protocol import LLM, Message, Reply, Request, ToolSpec
+from ml_intern.plan.plan import Plan
+from ml_intern.run.compute.base import Compute
+from ml_intern.session.events import Event, EventType
+from ml_intern.session.log import EventLog
+from ml_intern.session.store import SessionFolder
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Listener = Callable[[Event], None]
+
+
+@dataclass
+class Context:
+    """One run in progress. `approve` shows a plan to a person and says yes or no. `stop` is set by Ctrl-C."""
+
+    config: Config
+    folder: SessionFolder
+    log: EventLog
+    model: LLM
+    budget: Budget
+    compute: Compute
+    approve: Callable[[Plan], bool]
+    listeners: Sequence[Listener] = ()
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def emit(self, type: EventType, **data: Any) -> None:
+        """Logs an event durably, then tells whoever watches."""
+        event = self.log.append(type, **data)
+        for listener in self.listeners:
+            listener(event)
+
+    def ask(self, purpose: str, messages: Sequence[Message], tools: tuple[ToolSpec, ...] = ()) -> Reply:
+        """One model call, on the budget and in the log."""
+        return self._complete(purpose, Request(messages=tuple(messages), tools=tools))
+
+    def ask_for(self, purpose: str, prompt: str, answer: type[Answer]) -> Answer:
+        """A structured answer under `answer`'s schema; one repair is asked for. Raises ModelError."""
+        messages = [Message(role="user", content=prompt)]
+        problem = ""
+        for _ in range(2):
+            request = Request(messages=tuple(messages), answer_name=purpose, answer_schema=answer.model_json_schema())
+            reply = self._complete(purpose, request)
+            try:
+                return answer.model_validate_json(_json_in(reply.content))
+            except ValidationError as error:
+                problem = str(error)[:4000]
+                messages += [
+                    Message(role="assistant", content=reply.content),
+                    Message(role="user", content=f"That is not valid: {problem}\nAnswer again with the JSON only."),
+                ]
+        raise ModelError(
+            f"The model {self.model.id} gave no valid answer to the {purpose} prompt.",
+            problem,
+            "Try a stronger model, or --model recipes.",
+        )
+
+    def _complete(self, purpose: str, request: Request) -> Reply:
+        self.budget.check()
+        size = sum(len(message.content) for message in request.messages)
+        self.emit("model.asked", purpose=purpose, model=self.model.id, messages=len(request.messages), chars=size)
+        started = time.monotonic()
+        reply = self.model.complete(request)
+        self.emit(
+            "model.replied",
+            purpose=purpose,
+            content=reply.content,
+            tool_calls=[call.model_dump() for call in reply.tool_calls],
+            input_tokens=reply.usage.input_tokens,
+            output_tokens=reply.usage.output_tokens,
+            cost_usd=reply.usage.cost_usd,
+            seconds=round(time.monotonic() - started, 4),
+        )
+        self.budget.spend(reply.usage.cost_usd)
+        return reply
+
+
+def _json_in(text: str) -> str:
+    """The JSON of an answer that may be fenced or have words around it."""
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else text

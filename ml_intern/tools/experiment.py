@@ -1,0 +1,62 @@
+"""What an executor may ask of the laboratory: a smoke run, exploration, and to say that it is done."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pydantic import BaseModel, Field
+
+from ml_intern.tools.registry import Ended, Tool
+
+
+class Bench(Protocol):
+    """The laboratory as the executor sees it; both raise MlInternError with words that it can act on."""
+
+    def smoke(self, variant: str) -> str: ...
+
+    def explore(self) -> str: ...
+
+
+class _Smoke(BaseModel):
+    variant: str = Field(default="", description="a variant of the plan; empty: the first")
+
+
+class _Nothing(BaseModel):
+    pass
+
+
+class _Finish(BaseModel):
+    note: str = Field(default="", description="what whoever reads the report should know")
+
+
+class _GiveUp(BaseModel):
+    reason: str
+
+
+def experiment_tools(bench: Bench) -> list[Tool]:
+    """The tools of class `experiment`."""
+
+    def finish(arguments: _Finish) -> str:
+        raise Ended(True, arguments.note)
+
+    def give_up(arguments: _GiveUp) -> str:
+        raise Ended(False, arguments.reason)
+
+    return [
+        Tool(
+            "smoke_run",
+            "Make the data, draw and check the split, then train (--smoke), predict and score one variant.",
+            "experiment",
+            _Smoke,
+            lambda arguments: bench.smoke(arguments.variant),
+        ),
+        Tool(
+            "explore",
+            "Train every variant at full size on the plan's exploration seeds; validation scores only.",
+            "experiment",
+            _Nothing,
+            lambda _: bench.explore(),
+        ),
+        Tool("finish", "The scripts are ready: freeze them for confirmation.", "experiment", _Finish, finish),
+        Tool("give_up", "The experiment cannot be done; say why.", "experiment", _GiveUp, give_up),
+    ]
