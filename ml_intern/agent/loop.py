@@ -9,7 +9,7 @@ from ml_intern.tools.registry import Ended, Toolbox
 
 
 def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox) -> Ended:
-    """Lets the model work with `toolbox` until it finishes or gives up. Raises BudgetExhausted, DoomLoop, ModelError."""
+    """Lets the model work until it finishes or gives up. Raises BudgetExhausted, DoomLoop, ModelError."""
     messages = [Message(role="user", content=prompt)]
     doom = DoomLoopDetector()
     while True:

@@ -1,0 +1,257 @@
+"""Verdicts: a pure function of plan and evidence. Knows nothing of how either came about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ml_intern.judge import statistics
+from ml_intern.judge.evidence import Evidence
+from ml_intern.judge.metrics import ceiling, is_metric
+from ml_intern.judge.verdict import Outcome, Verdict
+from ml_intern.plan.plan import ClaimTest, Experiment, Plan
+
+_SIGN_FLIP_FROM = 8  # with fewer seeds an exact sign-flip test cannot reach 0.05 with room to spare
+_MIN_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Values of each variant, by seed, for one test; `missing` says which seeds lack a value and why."""
+
+    seeds: tuple[int, ...]
+    values: dict[str, tuple[float, ...]]
+    effects: tuple[float, ...]
+    missing: tuple[str, ...]
+    trust: str
+
+
+def decide(plan: Plan, evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
+    """One verdict for each claim of the plan, in the plan's order. Exploration never counts."""
+    confirm = [record for record in evidence if record.phase == "confirm"]
+    verdicts = {
+        left.claim: Verdict(claim=left.claim, outcome="not tested", reason=left.reason) for left in plan.left_out
+    }
+    for experiment in plan.experiments:
+        records = [record for record in confirm if record.experiment == experiment.id]
+        for test in experiment.tests:
+            verdict = _judge(plan, experiment, test, records)
+            # A claim tested in several places is as good as its worst place: `partly` when they differ.
+            verdicts[test.claim] = _combine(verdicts.get(test.claim), verdict)
+    ordered = [verdicts[claim.id] for claim in plan.claims]
+    return tuple(_with_holm(ordered))
+
+
+def needs_second_look(plan: Plan, experiment: Experiment, evidence: Sequence[Evidence]) -> bool:
+    """True when a primary claim of the experiment is inconclusive after the first look and a second was planned."""
+    done = {record.seed for record in evidence if record.experiment == experiment.id and record.phase == "confirm"}
+    if plan.scale == "smoke" or not experiment.seeds.extra or len(done) > experiment.seeds.confirm:
+        return False
+    records = [r for r in evidence if r.experiment == experiment.id and r.phase == "confirm"]
+    verdicts = [_judge(plan, experiment, test, records) for test in experiment.tests if test.primary]
+    return any(verdict.outcome == "inconclusive" and verdict.effects for verdict in verdicts)
+
+
+def _judge(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequence[Evidence]) -> Verdict:
+    looks = 2 if experiment.seeds.extra and plan.scale != "smoke" else 1
+    level = statistics.POCOCK_TWO_LOOKS if looks == 2 else 0.95
+    common: dict[str, Any] = {
+        "claim": test.claim,
+        "experiment": experiment.id,
+        "metric": test.metric.key,
+        "setting": experiment.setting,
+        "scale": experiment.scale_factors,
+        "primary": test.primary,
+        "looks": looks,
+        "minimal_effect": test.minimal_effect,
+        "smoke": plan.scale == "smoke",
+    }
+    if not records:
+        return Verdict(outcome="not tested", reason="its experiment has no confirmation run", **common)
+    if fatal := sorted({f"{guard.name}: {guard.message}" for r in records for guard in r.guards if guard.fatal}):
+        return Verdict(outcome="inconclusive", reason=f"a guard was raised: {fatal[0]}", **common)
+    if test.kind == "value" and plan.scale != "paper":
+        return Verdict(outcome="not tested", reason="a value can be checked only at the paper's scale", **common)
+    pairs = _pair(experiment, test, records)
+    common |= {"seeds": pairs.seeds, "effects": pairs.effects, "trust": pairs.trust, "level": level}
+    common["means"] = {name: statistics.mean(values) for name, values in pairs.values.items() if values}
+    if pairs.missing and experiment.crash == "inconclusive":
+        reason = f"{len(pairs.missing)} seeds gave no value ({pairs.missing[0]}), and the plan counts none out"
+        return Verdict(outcome="inconclusive", reason=reason, **common)
+    if plan.scale == "smoke":
+        effect = statistics.mean(pairs.effects) if pairs.effects else None
+        reason = "a smoke run shows that the steps work; it has too few seeds and rows for a verdict"
+        return Verdict(outcome="inconclusive", reason=reason, effect=effect, **common)
+    if len(pairs.effects) < _MIN_PAIRS:
+        return Verdict(outcome="inconclusive", reason="fewer than three seeds gave a finite value", **common)
+    if test.kind == "failure":
+        return _failure(test, pairs, common)
+    return _difference(test, pairs, level, common)
+
+
+def _pair(experiment: Experiment, test: ClaimTest, records: Iterable[Evidence]) -> _Pairs:
+    by_seed: dict[int, dict[str, Evidence]] = {}
+    for record in records:
+        by_seed.setdefault(record.seed, {})[record.variant] = record
+    values: dict[str, list[float]] = {name: [] for name in test.contrast}
+    seeds, effects, missing = [], [], []
+    trust = "harness"
+    for seed in sorted(by_seed):
+        found: dict[str, float] = {}
+        for name in test.contrast:
+            value, why, level = _value(by_seed[seed].get(name), test)
+            trust = level if level != "harness" else trust
+            if value is None and experiment.crash == "worst":
+                value = _worst(test, by_seed)
+            if value is None:
+                missing.append(f"seed {seed}, {name}: {why}")
+            else:
+                found[name] = value
+        if len(found) == len(test.contrast):
+            seeds.append(seed)
+            for name, value in found.items():
+                values[name].append(value)
+            effects.append(_effect(test, found))
+    return _Pairs(tuple(seeds), {name: tuple(v) for name, v in values.items()}, tuple(effects), tuple(missing), trust)
+
+
+def _value(record: Evidence | None, test: ClaimTest) -> tuple[float | None, str, str]:
+    if record is None:
+        return None, "it was not run", "harness"
+    measured = record.metrics.get(test.metric.key)
+    if measured is None or measured.value is None or not math.isfinite(measured.value):
+        return None, record.detail or record.outcome, "harness"
+    return measured.value, "", measured.trust
+
+
+def _worst(test: ClaimTest, by_seed: dict[int, dict[str, Evidence]]) -> float | None:
+    """The worst value that any run of the experiment reached: what a crash counts as where the plan says so."""
+    all_values = [_value(record, test)[0] for runs in by_seed.values() for record in runs.values()]
+    finite = [value for value in all_values if value is not None]
+    if not finite:
+        return None
+    return min(finite) if test.higher_is_better else max(finite)
+
+
+def _effect(test: ClaimTest, values: dict[str, float]) -> float:
+    """Positive on the claimed side."""
+    if test.kind == "value":
+        return values[next(iter(test.contrast))] - (test.target or 0.0)
+    total = math.fsum(weight * _transformed(test, values[name]) for name, weight in test.contrast.items())
+    if test.kind in ("failure", "equivalence"):
+        return total
+    return total if test.higher_is_better else -total
+
+
+def _transformed(test: ClaimTest, value: float) -> float:
+    return math.log10(max(value, 1e-12)) if test.transform == "log10" else value
+
+
+def _failure(test: ClaimTest, pairs: _Pairs, common: dict[str, Any]) -> Verdict:
+    """The one variant is beyond the floor, on the bad side, in (nearly) every seed."""
+    name = next(iter(test.contrast))
+    floor = test.floor if test.floor is not None else 0.0
+    values = pairs.values[name]
+    failing = sum(value < floor if test.higher_is_better else value > floor for value in values)
+    low, high = statistics.binomial_interval(failing, len(values))
+    side = "below" if test.higher_is_better else "above"
+    reason = f"{failing} of {len(values)} seeds lie {side} the floor {floor:g} (share {low:.0%} to {high:.0%})"
+    outcome: Outcome = "inconclusive"
+    if failing == len(values) and low > 0.4:
+        outcome = "reproduced"
+    elif high < 0.6:
+        outcome = "not reproduced"
+    elif failing == 0:
+        outcome = "not reproduced" if len(values) >= 5 else "inconclusive"
+    elif failing > len(values) / 2 and low > 0.4:
+        outcome = "partly"
+    return Verdict(outcome=outcome, reason=reason, effect=failing / len(values), low=low, high=high, **common)
+
+
+def _difference(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, Any]) -> Verdict:
+    effects = pairs.effects
+    effect = statistics.mean(effects)
+    low, high = statistics.t_interval(effects, level)
+    common |= {"effect": effect, "low": low, "high": high, "p_value": statistics.t_p_value(effects)}
+    if test.kind in ("equivalence", "value"):
+        return _within(test, effects, level, common)
+    if all(value == 0 for value in effects):
+        return Verdict(outcome="inconclusive", reason="the difference is exactly zero in every seed", **common)
+    if _at_ceiling(test, pairs):
+        return Verdict(outcome="inconclusive", reason="the metric is at its ceiling in every variant", **common)
+    outcome, reason = _direction(test, effects, low, high, level)
+    needed = None
+    if outcome == "inconclusive":
+        needed = statistics.seeds_needed(effects, 0.0, level)
+        reason += f"; about {needed} seeds would decide it" if needed else "; no affordable number would decide it"
+    return Verdict(outcome=outcome, reason=reason, needed_seeds=needed, **common)
+
+
+def _direction(test: ClaimTest, effects: Sequence[float], low: float, high: float, level: float) -> tuple[Outcome, str]:
+    effect = statistics.mean(effects)
+    agrees = len(effects) < _SIGN_FLIP_FROM or statistics.sign_flip_p_value(effects) < 1 - level
+    text = f"the {level:.1%} interval of the effect is {low:.4g} to {high:.4g}"
+    if low > 0 and agrees:
+        if effect >= test.minimal_effect:
+            return "reproduced", f"{text}: above 0, and {effect:.4g} reaches the minimal effect {test.minimal_effect:g}"
+        return "partly", f"{text}: on the claimed side, but {effect:.4g} is below the minimal {test.minimal_effect:g}"
+    if high < 0 and agrees:
+        return "not reproduced", f"{text}: the other side wins"
+    if test.minimal_effect > 0 and high < test.minimal_effect:
+        return "not reproduced", f"{text}: it excludes the minimal effect {test.minimal_effect:g}"
+    if not agrees and (low > 0 or high < 0):
+        return "inconclusive", f"{text}, but the exact sign-flip test does not agree"
+    return "inconclusive", f"{text}: it includes 0"
+
+
+def _within(test: ClaimTest, effects: Sequence[float], level: float, common: dict[str, Any]) -> Verdict:
+    """Equivalence, or a value within its tolerance: two one-sided tests against the margin."""
+    margin = test.margin if test.margin is not None else 0.0
+    alpha = 1 - level
+    low, high = statistics.t_interval(effects, 1 - 2 * alpha)
+    text = f"the {1 - 2 * alpha:.1%} interval is {low:.4g} to {high:.4g}, the margin ± {margin:g}"
+    if statistics.tost(effects, margin, alpha):
+        return Verdict(outcome="reproduced", reason=f"{text}: it lies inside", **common)
+    if low > margin or high < -margin:
+        return Verdict(outcome="not reproduced", reason=f"{text}: it lies outside", **common)
+    needed = statistics.seeds_needed(effects, math.copysign(margin, statistics.mean(effects)), 1 - 2 * alpha)
+    return Verdict(outcome="inconclusive", reason=f"{text}: it is wider than that", needed_seeds=needed, **common)
+
+
+def _at_ceiling(test: ClaimTest, pairs: _Pairs) -> bool:
+    if not is_metric(test.metric.name):
+        return False
+    best = ceiling(test.metric.name)
+    return all(value == best for values in pairs.values.values() for value in values)
+
+
+def _combine(first: Verdict | None, second: Verdict) -> Verdict:
+    if first is None or first.outcome == second.outcome:
+        return second if first is None else first
+    both = {first.outcome, second.outcome}
+    worse = second if second.outcome in ("not reproduced", "inconclusive") else first
+    if both <= {"reproduced", "partly", "not reproduced"}:
+        reason = f"in some conditions only: {first.outcome} ({first.metric}), {second.outcome} ({second.metric})"
+        return worse.model_copy(update={"outcome": "partly", "reason": reason})
+    return worse
+
+
+def _with_holm(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Adjusts the p values of primary claims; a difference that does not survive is inconclusive."""
+    family = [i for i, verdict in enumerate(verdicts) if verdict.primary and verdict.p_value is not None]
+    adjusted = statistics.holm([verdicts[i].p_value or 0.0 for i in family])
+    out = list(verdicts)
+    for index, p in zip(family, adjusted, strict=True):
+        verdict = out[index]
+        changes: dict[str, Any] = {"p_holm": p}
+        alpha = 1 - (verdict.level or 0.95)
+        rests_on_p = verdict.outcome in ("reproduced", "partly") and (verdict.low or 0.0) > 0
+        if rests_on_p and p >= alpha and (verdict.p_value or 0.0) < alpha:
+            changes |= {
+                "outcome": "inconclusive",
+                "reason": f"{verdict.reason}; but with {len(family)} primary claims it does not stand (Holm p {p:.3g})",
+            }
+        out[index] = verdict.model_copy(update=changes)
+    return out

@@ -1,0 +1,112 @@
+"""Guards on runs: signs that a result is not what it says it is. Pure functions of what the harness knows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_intern.judge.evidence import Evidence, Guard
+from ml_intern.judge.tables import file_hash
+
+_MAX_STEPS_PER_SECOND = 200_000  # far above what one optimiser step on one core can reach
+
+
+def weights_without_effect(records: Sequence[Evidence]) -> list[Guard]:
+    """Identical weights under two seeds of one variant, or under two variants of one seed."""
+    guards = []
+    by_weights: dict[str, list[Evidence]] = defaultdict(list)
+    for record in records:
+        if record.weights:
+            by_weights[record.weights].append(record)
+    for same in by_weights.values():
+        variants, seeds = {r.variant for r in same}, {r.seed for r in same}
+        if len(variants) > 1:
+            names = ", ".join(sorted(variants))
+            guards.append(Guard(name="variant without effect", message=f"the same weights came out for {names}"))
+        if len(seeds) > 1:
+            message = f"{same[0].variant}: the same weights came out for {len(seeds)} seeds"
+            guards.append(Guard(name="seed without effect", message=message))
+    return guards
+
+
+def different_n(records: Sequence[Evidence]) -> list[Guard]:
+    """Two variants of one seed that were scored on different numbers of rows."""
+    guards = []
+    counts: dict[tuple[int, str], set[int]] = defaultdict(set)
+    for record in records:
+        for key, measured in record.metrics.items():
+            if measured.value is not None:
+                counts[record.seed, key].add(measured.n)
+    for (seed, key), found in counts.items():
+        if len(found) > 1:
+            guards.append(Guard(name="different n", message=f"seed {seed}, {key}: {sorted(found)} rows"))
+    return guards
+
+
+def base_weights(weights: str, base: Mapping[str, str]) -> list[Guard]:
+    """Weights that equal a downloaded base model's, although training was claimed. `base`: model id to hash."""
+    return [
+        Guard(name="untrained weights", message=f"the weights equal those of {model}")
+        for model, digest in base.items()
+        if digest == weights
+    ]
+
+
+def scripts_changed(frozen: Mapping[str, str], folder: Path) -> list[Guard]:
+    """Files whose hash differs from when they were frozen, that are gone, or that are new."""
+    now = script_hashes(folder)
+    changed = sorted(name for name in frozen.keys() | now.keys() if frozen.get(name) != now.get(name))
+    return [Guard(name="scripts changed", message=f"changed after freezing: {', '.join(changed)}")] if changed else []
+
+
+def script_hashes(folder: Path) -> dict[str, str]:
+    """Path to sha256 of every file of an experiment's folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): file_hash(path) for path in files}
+
+
+def too_fast(metrics: Path, wall_seconds: float) -> list[Guard]:
+    """More steps logged than the run had time for, or clocks in the log that run longer than the run."""
+    rows = read_metrics(metrics)
+    steps = [row["step"] for row in rows if isinstance(row.get("step"), int | float)]
+    if steps and max(steps) / max(wall_seconds, 1e-3) > _MAX_STEPS_PER_SECOND:
+        return [Guard(name="too fast", message=f"{max(steps)} steps logged in {wall_seconds:.2f} s")]
+    times = [row["time"] for row in rows if isinstance(row.get("time"), int | float)]
+    if len(times) > 1 and max(times) - min(times) > wall_seconds + 1:
+        return [
+            Guard(name="too fast", message=f"its log spans {max(times) - min(times):.0f} s of {wall_seconds:.0f} s")
+        ]
+    return []
+
+
+def read_metrics(path: Path, limit: int = 20_000) -> list[dict[str, Any]]:
+    """Rows of a `metrics.jsonl` that a script wrote; lines that are no JSON object are passed over."""
+    rows: list[dict[str, Any]] = []
+    if not path.is_file() or path.is_symlink():
+        return rows
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                row = json.loads(line[:10_000])
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                rows.append(row)
+            if len(rows) >= limit:
+                break
+    return rows
+
+
+def too_good(name: str, value: float, best: float | None, nearest_neighbour: float | None, higher: bool) -> list[Guard]:
+    """A perfect score where a nearest-neighbour baseline is far from perfect: an alarm, not a proof."""
+    if best is None or nearest_neighbour is None or not math.isclose(value, best, abs_tol=1e-12):
+        return []
+    gap = (best - nearest_neighbour) if higher else (nearest_neighbour - best)
+    if gap < 0.05 * max(abs(best), 1.0):
+        return []
+    message = f"{name} is perfect ({value:g}); a nearest-neighbour baseline reaches {nearest_neighbour:.3g}"
+    return [Guard(name="too good", message=message, fatal=False)]

@@ -1,0 +1,231 @@
+"""Metrics, computed by the harness from predictions and labels alone. Knows nothing of who predicted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ml_intern.errors import MlInternError
+
+
+class PredictionError(MlInternError):
+    """Predictions of the wrong number, type or shape, or that are not finite."""
+
+
+Task = str
+_BINS = 15
+
+
+def score(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> float:
+    """Metric `name` of predictions against labels, row by row. `ece:100` sets the number of bins.
+
+    classification predicts class probabilities (labels: class numbers), regression numbers, sequence strings.
+    Raises PredictionError; an unknown name is a KeyError.
+    """
+    base, _, option = name.partition(":")
+    task, _, function = _METRICS[base]
+    if len(predictions) != len(labels):
+        raise PredictionError(f"There are {len(predictions)} predictions for {len(labels)} rows.")
+    if not labels:
+        raise PredictionError("There are no rows to score.")
+    if task == "classification":
+        value = function(*_probabilities(predictions, labels), option)
+    elif task == "regression":
+        value = function(*_numbers(predictions, labels), option)
+    else:
+        value = function(*_strings(predictions, labels), option)
+    if not math.isfinite(value):
+        raise PredictionError(f"The metric {name} is not finite.")
+    return float(value)
+
+
+def is_metric(name: str) -> bool:
+    base, _, option = name.partition(":")
+    return base in _METRICS and (not option or (base in ("ece",) and option.isdigit() and int(option) > 0))
+
+
+def metric_names(task: str) -> list[str]:
+    return [name for name, (kind, _, _) in _METRICS.items() if kind == task]
+
+
+def higher_is_better(name: str) -> bool:
+    return _METRICS[name.partition(":")[0]][1]
+
+
+def chance_level(name: str, labels: Sequence[Any]) -> float | None:
+    """What a predictor that ignores its input reaches: the class shares, or the mean. None where it has no meaning."""
+    base = name.partition(":")[0]
+    task = _METRICS[base][0]
+    if task == "classification":
+        classes = int(max(labels)) + 1
+        shares = [sum(int(label) == k for label in labels) / len(labels) for k in range(classes)]
+        return score(name, [shares] * len(labels), labels)
+    if task == "regression":
+        return score(name, [math.fsum(labels) / len(labels)] * len(labels), labels)
+    return None
+
+
+def ceiling(name: str) -> float | None:
+    """The best value a metric can take, where it has one."""
+    base = name.partition(":")[0]
+    if base in ("accuracy", "balanced_accuracy", "f1", "auc", "r2", "exact_match", "token_accuracy"):
+        return 1.0
+    return 100.0 if base in ("bleu", "chrf") else 0.0
+
+
+def _probabilities(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, Any]:
+    import numpy as np
+
+    try:
+        matrix = np.asarray(predictions, dtype=float)
+        classes = np.asarray(labels, dtype=int)
+    except (TypeError, ValueError) as error:
+        raise PredictionError("Predictions must be lists of class probabilities.", str(error)) from None
+    if matrix.ndim != 2 or matrix.shape[1] < 2:
+        raise PredictionError("Predictions must be lists of class probabilities, all of one length.")
+    if not np.isfinite(matrix).all():
+        raise PredictionError("A predicted probability is NaN or infinite.")
+    if (matrix < -1e-6).any() or (abs(matrix.sum(1) - 1) > 1e-3).any():
+        raise PredictionError("Predicted probabilities must be at least 0 and sum to 1.")
+    if classes.max() >= matrix.shape[1]:
+        raise PredictionError(f"Label {classes.max()} has no probability: only {matrix.shape[1]} are predicted.")
+    return matrix, classes
+
+
+def _numbers(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, Any]:
+    import numpy as np
+
+    try:
+        predicted = np.asarray(predictions, dtype=float)
+        wanted = np.asarray(labels, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise PredictionError("Predictions must be numbers.", str(error)) from None
+    if predicted.shape != wanted.shape:
+        raise PredictionError(f"Predictions have shape {predicted.shape}, labels {wanted.shape}.")
+    if not np.isfinite(predicted).all():
+        raise PredictionError("A prediction is NaN or infinite.")
+    return predicted, wanted
+
+
+def _strings(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[list[str], list[str]]:
+    if not all(isinstance(prediction, str) for prediction in predictions):
+        raise PredictionError("Predictions must be strings.")
+    return list(predictions), [str(label) for label in labels]
+
+
+def _accuracy(p: Any, y: Any, _: str) -> float:
+    return float((p.argmax(1) == y).mean())
+
+
+def _balanced_accuracy(p: Any, y: Any, _: str) -> float:
+    right = p.argmax(1) == y
+    classes = sorted(set(y.tolist()))
+    return math.fsum(float(right[y == k].mean()) for k in classes) / len(classes)
+
+
+def _f1(p: Any, y: Any, _: str) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(y, p.argmax(1), average="macro", zero_division=0))
+
+
+def _auc(p: Any, y: Any, _: str) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    if len(set(y.tolist())) < 2:
+        raise PredictionError("AUC needs rows of at least two classes.")
+    if p.shape[1] == 2:
+        return float(roc_auc_score(y, p[:, 1]))
+    return float(roc_auc_score(y, p / p.sum(1, keepdims=True), multi_class="ovr", labels=range(p.shape[1])))
+
+
+def _log_loss(p: Any, y: Any, _: str) -> float:
+    import numpy as np
+
+    return float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-12, 1)).mean())
+
+
+def _binned(p: Any, y: Any, option: str) -> list[tuple[float, float, float]]:
+    """(share of rows, mean confidence, accuracy) of each non-empty confidence bin of equal width."""
+    confidence, right = p.max(1), p.argmax(1) == y
+    bins = int(option or _BINS)
+    places = ((confidence * bins).astype(int)).clip(0, bins - 1)
+    out = []
+    for k in range(bins):
+        inside = places == k
+        if inside.any():
+            out.append((float(inside.mean()), float(confidence[inside].mean()), float(right[inside].mean())))
+    return out
+
+
+def _ece(p: Any, y: Any, option: str) -> float:
+    """Expected calibration error (Naeini et al. 2015)."""
+    return math.fsum(share * abs(accuracy - confidence) for share, confidence, accuracy in _binned(p, y, option))
+
+
+def _overconfidence(p: Any, y: Any, option: str) -> float:
+    """Overconfidence error (Thulasidasan et al. 2019, section 3.2)."""
+    return math.fsum(
+        share * confidence * max(confidence - accuracy, 0.0) for share, confidence, accuracy in _binned(p, y, option)
+    )
+
+
+def _mse(p: Any, y: Any, _: str) -> float:
+    return float(((p - y) ** 2).mean())
+
+
+def _mae(p: Any, y: Any, _: str) -> float:
+    return float(abs(p - y).mean())
+
+
+def _r2(p: Any, y: Any, _: str) -> float:
+    spread = float(((y - y.mean()) ** 2).sum())
+    if spread == 0:
+        raise PredictionError("R² needs labels that differ.")
+    return 1 - float(((p - y) ** 2).sum()) / spread
+
+
+def _exact_match(p: list[str], y: list[str], _: str) -> float:
+    return sum(a.strip() == b.strip() for a, b in zip(p, y, strict=True)) / len(y)
+
+
+def _token_accuracy(p: list[str], y: list[str], _: str) -> float:
+    """Share of reference tokens (split at spaces) that stand at their place in the prediction; extra tokens count."""
+    right = total = 0
+    for a, b in zip(p, y, strict=True):
+        first, second = a.split(), b.split()
+        right += sum(u == v for u, v in zip(first, second, strict=False))
+        total += max(len(first), len(second))
+    return right / total if total else 0.0
+
+
+def _bleu(p: list[str], y: list[str], _: str) -> float:
+    import sacrebleu
+
+    return float(sacrebleu.corpus_bleu(p, [y]).score)
+
+
+def _chrf(p: list[str], y: list[str], _: str) -> float:
+    import sacrebleu
+
+    return float(sacrebleu.corpus_chrf(p, [y]).score)
+
+
+_METRICS: dict[str, tuple[Task, bool, Callable[[Any, Any, str], float]]] = {
+    "accuracy": ("classification", True, _accuracy),
+    "balanced_accuracy": ("classification", True, _balanced_accuracy),
+    "f1": ("classification", True, _f1),
+    "auc": ("classification", True, _auc),
+    "log_loss": ("classification", False, _log_loss),
+    "ece": ("classification", False, _ece),
+    "overconfidence": ("classification", False, _overconfidence),
+    "mse": ("regression", False, _mse),
+    "mae": ("regression", False, _mae),
+    "r2": ("regression", True, _r2),
+    "exact_match": ("sequence", True, _exact_match),
+    "sequence_accuracy": ("sequence", True, _exact_match),
+    "token_accuracy": ("sequence", True, _token_accuracy),
+    "bleu": ("sequence", True, _bleu),
+    "chrf": ("sequence", True, _chrf),
+}

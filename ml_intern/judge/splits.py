@@ -1,0 +1,190 @@
+"""The split: drawn by the harness, never by a script, and checked for leaks before anything is trained on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml_intern.judge.evidence import Guard
+from ml_intern.judge.tables import DataError
+from ml_intern.plan.plan import DataSpec
+
+_FIXED_SEED = 20240101
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of each part; `slices` are the named parts of `test` (test:NAME). All disjoint across parts."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+    slices: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def rows(self, on: str) -> tuple[int, ...]:
+        """Rows of `train`, `validation`, `test` or `test:SLICE`. Raises DataError for a slice that is not there."""
+        if on.startswith("test:"):
+            name = on.removeprefix("test:")
+            if name not in self.slices:
+                raise DataError(
+                    f"The plan scores on {on}, but data.py marks no such rows.", f"there are {self.named()}"
+                )
+            return self.slices[name]
+        return {"train": self.train, "validation": self.validation, "test": self.test}[on]
+
+    def named(self) -> str:
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        parts |= {f"test:{name}": rows for name, rows in self.slices.items()}
+        return ", ".join(f"{name} {len(rows)}" for name, rows in parts.items())
+
+
+def draw_split(table: Any, data: DataSpec, seed: int) -> Split:
+    """The split of a seed. Rows with identical inputs stay together; classes keep their shares. Raises DataError."""
+    for column in (*data.inputs, data.label):
+        if column not in table.column_names:
+            raise DataError(
+                f"The table has no column {column!r}.",
+                f"it has {', '.join(table.column_names)}",
+                "data.py must write the plan's input and label columns.",
+            )
+    if data.split == "given":
+        return _given(table)
+    if "split" in table.column_names:
+        raise DataError("data.py wrote a split column, but the plan lets the harness draw the split.")
+    return _drawn(table, data, _FIXED_SEED if data.split == "fixed" else seed)
+
+
+def _given(table: Any) -> Split:
+    if "split" not in table.column_names:
+        raise DataError("The plan's split is given by the data, but the table has no column 'split'.")
+    parts: dict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(table.column("split").to_pylist()):
+        parts[str(name)].append(row)
+    unknown = [name for name in parts if name not in ("train", "validation", "test") and not name.startswith("test:")]
+    if unknown:
+        raise DataError(f"The split column holds {unknown[0]!r}.", "train, validation, test and test:NAME are allowed")
+    slices = {name.removeprefix("test:"): tuple(rows) for name, rows in parts.items() if name.startswith("test:")}
+    test = tuple(sorted(row for name, rows in parts.items() if name.split(":")[0] == "test" for row in rows))
+    split = Split(tuple(parts["train"]), tuple(parts["validation"]), test, slices)
+    for name in ("train", "validation", "test"):
+        if not split.rows(name):
+            raise DataError(f"The given split has no {name} rows.", split.named())
+    return split
+
+
+def _drawn(table: Any, data: DataSpec, seed: int) -> Split:
+    import numpy as np
+
+    groups: dict[str, list[int]] = defaultdict(list)
+    for row, digest in enumerate(row_hashes(table, data.inputs)):
+        groups[digest].append(row)
+    labels = table.column(data.label).to_pylist()
+    by_class: dict[Any, list[str]] = defaultdict(list)
+    for digest in groups:
+        label = labels[groups[digest][0]] if data.task == "classification" else None
+        by_class[label].append(digest)
+    generator = np.random.default_rng(seed)
+    parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
+    for label in sorted(by_class, key=repr):
+        members = by_class[label]
+        order = generator.permutation(len(members))
+        tests = round(len(members) * data.test)
+        validations = round(len(members) * data.validation)
+        for place, index in enumerate(order):
+            part = "test" if place < tests else "validation" if place < tests + validations else "train"
+            parts[part].extend(groups[members[index]])
+    split = Split(tuple(sorted(parts["train"])), tuple(sorted(parts["validation"])), tuple(sorted(parts["test"])))
+    if not (split.train and split.validation and split.test):
+        raise DataError("The table is too small for the plan's fractions.", split.named())
+    return split
+
+
+def row_hashes(table: Any, columns: Sequence[str]) -> list[str]:
+    """sha256 of each row's values in `columns`."""
+    values = [table.column(column).to_pylist() for column in columns]
+    return [
+        hashlib.sha256(json.dumps(row, sort_keys=True, default=repr).encode()).hexdigest()
+        for row in zip(*values, strict=True)
+    ]
+
+
+def check_split(table: Any, data: DataSpec, split: Split) -> list[Guard]:
+    """Leaks that make a score worthless: shared or nearly shared inputs, and inputs that give the label away."""
+    return [*_shared_rows(table, data, split), *_near_duplicates(table, data, split), *_label_columns(table, data)]
+
+
+def _shared_rows(table: Any, data: DataSpec, split: Split) -> list[Guard]:
+    hashes = row_hashes(table, data.inputs)
+    seen: dict[str, tuple[str, int]] = {}
+    shared = []
+    for part in ("train", "validation", "test"):
+        for row in split.rows(part):
+            other = seen.setdefault(hashes[row], (part, row))
+            if other[0] != part:
+                shared.append(f"row {row} ({part}) equals row {other[1]} ({other[0]})")
+    if not shared:
+        return []
+    return [Guard(name="leak: shared rows", message=f"{len(shared)} rows stand in two parts: {'; '.join(shared[:5])}")]
+
+
+def _near_duplicates(table: Any, data: DataSpec, split: Split) -> list[Guard]:
+    """Numeric arrays: sealed rows at under 2 % of the typical nearest-neighbour distance from a training row."""
+    import numpy as np
+
+    if data.task != "classification":
+        return []
+    arrays = [_numeric(table, column) for column in data.inputs]
+    if any(array is None for array in arrays):
+        return []
+    matrix = np.concatenate([array for array in arrays if array is not None], axis=1)
+    if matrix.shape[1] < 4:
+        return []
+    train, test = matrix[list(split.train)][:4000], matrix[list(split.test)][:1000]
+    nearest = np.empty(len(test))
+    for start in range(0, len(test), 100):
+        block = test[start : start + 100]
+        squared = (block**2).sum(1)[:, None] - 2 * block @ train.T + (train**2).sum(1)[None]
+        nearest[start : start + 100] = np.sqrt(np.maximum(squared, 0).min(1))
+    close = [split.test[row] for row in np.flatnonzero(nearest < 0.02 * np.median(nearest))]
+    if not close:
+        return []
+    message = f"{len(close)} sealed rows almost equal a training row: {', '.join(map(str, close[:5]))}"
+    return [Guard(name="leak: near duplicates", message=message, fatal=len(close) > 0.01 * len(test))]
+
+
+def _numeric(table: Any, column: str) -> Any:
+    import numpy as np
+
+    try:
+        array = np.asarray(table.column(column).to_pylist(), dtype=float)
+    except (TypeError, ValueError):
+        return None
+    return array.reshape(len(array), -1)
+
+
+def _label_columns(table: Any, data: DataSpec) -> list[Guard]:
+    """An input column that equals the label, or maps one to one onto it with few values."""
+    guards = []
+    labels = [json.dumps(value, default=repr) for value in table.column(data.label).to_pylist()]
+    for column in data.inputs:
+        values = [json.dumps(value, default=repr) for value in table.column(column).to_pylist()]
+        pairs = set(zip(values, labels, strict=True))
+        one_to_one = len(pairs) == len(set(values)) == len(set(labels)) and 1 < len(pairs) <= len(labels) // 2
+        if column == data.label or values == labels or one_to_one:
+            guards.append(Guard(name="leak: label in inputs", message=f"input column {column!r} gives the label away"))
+    return guards
+
+
+def describe_split(table: Any, data: DataSpec, split: Split) -> str:
+    """Sizes, and the share of the commonest class of the sealed rows, in a line."""
+    text = split.named()
+    if data.task == "classification":
+        labels = table.column(data.label).to_pylist()
+        counts = Counter(str(labels[row]) for row in split.test)
+        label, count = counts.most_common(1)[0]
+        text += f"; commonest class of test: {label} ({count / len(split.test):.0%} of {len(counts)} classes)"
+    return text
