@@ -1,0 +1,266 @@
+"""The laboratory of one experiment: makes its data, draws and checks its splits, and carries out its runs.
+
+It alone knows seeds and sealed rows. What it tells the executor is smoke results and validation scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ml_intern.errors import InputError, MlInternError
+from ml_intern.judge import guards
+from ml_intern.judge.evidence import Evidence, Guard, Phase
+from ml_intern.judge.ledger import Ledger
+from ml_intern.judge.measure import Job, measure
+from ml_intern.judge.splits import Split, check_split, describe_split, draw_split
+from ml_intern.judge.tables import DataError, read_table, write_table
+from ml_intern.plan.plan import Experiment, Plan
+from ml_intern.run.compute.base import Compute
+from ml_intern.run.spec import Limits, RunSpec
+
+SCRIPTS = ("data.py", "train.py", "predict.py")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where an experiment's things lie: scripts, data, runs/RUN_ID, predictions."""
+
+    scripts: Path
+    data: Path
+    runs: Path
+    predictions: Path
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    table: Any
+    digest: str
+
+
+class Laboratory:
+    """`notify(type, data)` is told of each run's start and end. Thread-safe where runs go in parallel."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        experiment: Experiment,
+        places: Places,
+        compute: Compute,
+        ledger: Ledger,
+        stop: threading.Event,
+        notify: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        self.plan, self.experiment, self.places = plan, experiment, places
+        self._compute, self._ledger, self._stop, self._notify = compute, ledger, stop, notify
+        self._prepared: tuple[str, _Prepared] | None = None
+        self._environment = hashlib.sha256(environment_lock().encode()).hexdigest()
+
+    def smoke(self, variant: str = "") -> str:
+        """Data, split, and one tiny run of `variant` (empty: the first). Raises MlInternError with what failed."""
+        self._require_scripts()
+        names = [v.name for v in self.experiment.variants]
+        variant = variant or names[0]
+        if variant not in names:
+            raise InputError(f"There is no variant {variant!r}.", next=f"There are {', '.join(names)}.")
+        seed = self.plan.seeds(self.experiment.id, "explore", 1)[0]
+        split = self._split(seed)
+        record = self._run([(variant, seed)], "explore", smoke=True, record=False)[0]
+        if record.outcome != "ok":
+            raise MlInternError(f"The smoke run of {variant} ended with: {record.outcome}.", record.detail)
+        described = describe_split(self._prepare().table, self.experiment.data, split)
+        return f"smoke run of {variant}: ok in {record.wall_seconds:.1f} s; {_metrics_line(record)}; split: {described}"
+
+    def explore(self) -> str:
+        """Every variant on the same number of exploration seeds; validation scores."""
+        self._require_scripts()
+        seeds = self.plan.seeds(self.experiment.id, "explore", self.experiment.seeds.explore)
+        records = self._run([(v.name, s) for s in seeds for v in self.experiment.variants], "explore")
+        failed = [record for record in records if record.outcome != "ok"]
+        lines = [f"{r.variant}, seed {r.seed}: {r.outcome}, {_metrics_line(r)}" for r in records]
+        if failed:
+            raise MlInternError(f"{len(failed)} exploration runs failed.", f"{failed[0].variant}: {failed[0].detail}")
+        return "\n".join(lines) or "The plan has no exploration seeds."
+
+    def confirm(self, count: int) -> list[Evidence]:
+        """Every variant on the first `count` fresh seeds that are not in the ledger yet."""
+        seeds = self.plan.seeds(self.experiment.id, "confirm", count)
+        return self._run([(v.name, s) for s in seeds for v in self.experiment.variants], "confirm")
+
+    def group_guards(self) -> list[Guard]:
+        """Guards that need several runs side by side."""
+        records = [r for r in self._ledger.evidence if r.experiment == self.experiment.id and r.phase == "confirm"]
+        return [*guards.weights_without_effect(records), *guards.different_n(records)]
+
+    def write_settings(self) -> None:
+        """settings.json: the plan's settings, where the scripts read them."""
+        self.places.scripts.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "data": self.experiment.data.settings,
+            "train": self.experiment.settings,
+            "smoke": self.experiment.smoke,
+            "variants": {variant.name: variant.settings for variant in self.experiment.variants},
+        }
+        text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+        (self.places.scripts / "settings.json").write_text(text)
+
+    def run_id(self, variant: str, seed: int, phase: Phase, smoke: bool = False) -> str:
+        """Names a run without saying what it is; the same run always has the same id."""
+        text = f"{self.plan.digest()}/{self.experiment.id}/{variant}/{seed}/{phase}/{smoke}"
+        return f"r{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def _require_scripts(self) -> None:
+        missing = [name for name in SCRIPTS if not (self.places.scripts / name).is_file()]
+        if missing:
+            raise InputError(f"{', '.join(missing)} is not written yet.", next="Write it with write_file.")
+        self.write_settings()
+
+    def _run(
+        self, wanted: Sequence[tuple[str, int]], phase: Phase, smoke: bool = False, record: bool = True
+    ) -> list[Evidence]:
+        hashes = guards.script_hashes(self.places.scripts)
+        done = {r.run_id: r for r in self._ledger.evidence if r.scripts == hashes} if record else {}
+        jobs = []
+        out = []
+        for variant, seed in wanted:
+            run_id = self.run_id(variant, seed, phase, smoke)
+            if run_id in done:
+                out.append(done[run_id])
+            else:
+                jobs.append(self._job(run_id, variant, seed, phase, smoke, hashes))
+        for evidence in self._parallel(jobs):
+            if evidence.outcome == "killed" and self._stop.is_set():
+                raise KeyboardInterrupt
+            if record:
+                self._ledger.append(evidence)
+            self._notify(
+                "evidence.recorded" if record else "run.finished",
+                {
+                    "run": evidence.run_id,
+                    "experiment": evidence.experiment,
+                    "variant": evidence.variant,
+                    "seed": evidence.seed,
+                    "phase": phase,
+                    "outcome": evidence.outcome,
+                    "seconds": evidence.wall_seconds,
+                    "metrics": {key: measured.value for key, measured in evidence.metrics.items()},
+                },
+            )
+            out.append(evidence)
+        order = {pair: place for place, pair in enumerate(wanted)}
+        return sorted(out, key=lambda evidence: order[evidence.variant, evidence.seed])
+
+    def _parallel(self, jobs: Sequence[Job]) -> Iterator[Evidence]:
+        with ThreadPoolExecutor(max_workers=max(1, self._compute.slots)) as pool:
+            futures = [pool.submit(measure, job, self._compute, self._stop) for job in jobs]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except BaseException:
+                self._stop.set()
+                for future in futures:
+                    future.cancel()
+                raise
+
+    def _job(self, run_id: str, variant: str, seed: int, phase: Phase, smoke: bool, hashes: dict[str, str]) -> Job:
+        prepared = self._prepare()
+        split = self._split(seed)
+        start = {"run": run_id, "experiment": self.experiment.id, "variant": variant, "seed": seed, "phase": phase}
+        return Job(
+            run_id=run_id,
+            experiment=self.experiment,
+            variant=variant,
+            seed=seed,
+            phase=phase,
+            smoke=smoke or self.plan.scale == "smoke",
+            scripts=self.places.scripts,
+            script_hashes=hashes,
+            folder=self.places.runs / run_id,
+            data=self._views(split, seed),
+            data_hash=prepared.digest,
+            table=prepared.table,
+            split=split,
+            predictions=self.places.predictions,
+            plan=self.plan.digest(),
+            environment=self._environment,
+            on_start=lambda metrics: self._notify("run.started", {**start, "metrics": str(metrics)}),
+        )
+
+    def _prepare(self) -> _Prepared:
+        """Runs data.py once for each version of it and its settings."""
+        hashes = guards.script_hashes(self.places.scripts)
+        key = f"{hashes.get('data.py')}/{hashes.get('settings.json')}"
+        if self._prepared is not None and self._prepared[0] == key:
+            return self._prepared[1]
+        folder = self.places.data / hashlib.sha256(key.encode()).hexdigest()[:12]
+        raw, out = folder / "raw", folder / "table"
+        raw.mkdir(parents=True, exist_ok=True)
+        out.mkdir(exist_ok=True)
+        if not any(out.iterdir()):
+            self._make_table(folder, raw, out)
+        table = read_table(out)
+        prepared = _Prepared(table, table_hash(table))
+        self._prepared = (key, prepared)
+        return prepared
+
+    def _make_table(self, folder: Path, raw: Path, out: Path) -> None:
+        spec = RunSpec(
+            run_id=f"data-{self.experiment.id}",
+            script=self.places.scripts / "data.py",
+            arguments=("--raw", str(raw), "--out", str(out)),
+            cwd=folder / "cwd",
+            log=folder / "data.log",
+            limits=Limits(seconds=self.experiment.timeout_seconds, memory_mb=self.experiment.memory_mb),
+        )
+        result = self._compute.execute(spec, self._stop)
+        if result.outcome != "ok":
+            raise DataError(f"data.py ended with: {result.outcome}.", f"{result.detail}\n{result.tail[-2000:]}")
+
+    def _split(self, seed: int) -> Split:
+        """The checked split of a seed. Raises DataError when it leaks."""
+        table = self._prepare().table
+        split = draw_split(table, self.experiment.data, seed)
+        for metric in self.experiment.all_metrics:
+            split.rows(metric.on)
+        if fatal := [guard for guard in check_split(table, self.experiment.data, split) if guard.fatal]:
+            raise DataError("The split leaks.", "; ".join(guard.message for guard in fatal), "Mend data.py.")
+        return split
+
+    def _views(self, split: Split, seed: int) -> Path:
+        """The folder with train/ and validation/ that training sees; the `split` column is not in it."""
+        data = self.experiment.data
+        key = str(seed) if data.split == "per-seed" else data.split
+        folder = self.places.data / "views" / f"{self._prepare().digest[:12]}-{key}"
+        if not (folder / "validation" / "state.json").exists():
+            table = self._prepare().table.select([*data.inputs, data.label])
+            write_table(table.take(list(split.train)), folder / "train")
+            write_table(table.take(list(split.validation)), folder / "validation")
+        return folder
+
+
+def table_hash(table: Any) -> str:
+    """sha256 of a table's schema and values."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:
+        writer.write_table(table.replace_schema_metadata(None))
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def environment_lock() -> str:
+    """Every installed distribution as `name==version`, sorted: what the runs of this machine use."""
+    found = {(d.metadata["Name"] or "").lower().replace("_", "-"): d.version for d in metadata.distributions()}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()) if name)
+
+
+def _metrics_line(record: Evidence) -> str:
+    shown = [f"{key} {m.value:.4g}" for key, m in record.metrics.items() if m.value is not None]
+    return ", ".join(shown) or "no metric"

@@ -1,0 +1,255 @@
+"""One run, measured: train, predict on inputs without labels, score. The script under test never marks itself."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_intern.errors import MlInternError
+from ml_intern.judge import guards
+from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
+from ml_intern.judge.metrics import PredictionError, score
+from ml_intern.judge.splits import Split
+from ml_intern.judge.tables import file_hash, write_table
+from ml_intern.plan.plan import Experiment, MetricSpec
+from ml_intern.run.compute.base import Compute
+from ml_intern.run.spec import Limits, RunResult, RunSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run needs. `data` holds train/ and validation/; `table` and `split` stay with the harness."""
+
+    run_id: str
+    experiment: Experiment
+    variant: str
+    seed: int
+    phase: Phase
+    smoke: bool
+    scripts: Path
+    script_hashes: Mapping[str, str]
+    folder: Path
+    data: Path
+    data_hash: str
+    table: Any
+    split: Split
+    predictions: Path
+    plan: str
+    environment: str
+    on_start: Callable[[Path], None]
+
+
+def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
+    """Carries out `job`. A run that fails is evidence too; only a run that cannot be started raises."""
+    if job.folder.exists():
+        shutil.rmtree(job.folder)
+    job.on_start(job.folder / "out" / "metrics.jsonl")
+    changed = guards.scripts_changed(job.script_hashes, job.scripts)
+    trained = compute.execute(_train_spec(job), stop)
+    if trained.outcome != "ok":
+        return _evidence(job, compute, trained, [], changed)
+    results = [trained]
+    found = [*changed, *guards.too_fast(job.folder / "out" / "metrics.jsonl", trained.wall_seconds)]
+    weights = job.folder / "out" / "model.safetensors"
+    if not weights.is_file() or weights.is_symlink():
+        return _evidence(job, compute, trained, results, found, "invalid", "train.py wrote no model.safetensors")
+    rows = _sealed_rows(job)
+    predicted = compute.execute(_predict_spec(job, rows), stop)
+    results.append(predicted)
+    if predicted.outcome != "ok":
+        return _evidence(job, compute, predicted, results, found)
+    try:
+        predictions = _read_predictions(job.folder / "predict" / "predictions.jsonl", len(rows))
+        metrics = _score(job, dict(zip(rows, predictions, strict=True)))
+    except PredictionError as error:
+        found.append(Guard(name="bad predictions", message=str(error), fatal=False))
+        return _evidence(job, compute, predicted, results, found, "invalid", str(error))
+    saved, labels = _save_predictions(job, dict(zip(rows, predictions, strict=True)))
+    return _evidence(job, compute, trained, results, found, metrics=metrics, predictions=saved, labels=labels)
+
+
+def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
+    """Exploration sees validation only."""
+    return tuple(
+        metric for metric in experiment.all_metrics if phase == "confirm" or metric.on in ("validation", "train")
+    )
+
+
+def _limits(experiment: Experiment) -> Limits:
+    return Limits(seconds=experiment.timeout_seconds, memory_mb=experiment.memory_mb)
+
+
+def _train_spec(job: Job) -> RunSpec:
+    out = job.folder / "out"
+    out.mkdir(parents=True)
+    arguments = ["--data", str(job.data), "--out", str(out), "--variant", job.variant, "--seed", str(job.seed)]
+    return RunSpec(
+        run_id=job.run_id,
+        script=job.scripts / "train.py",
+        arguments=(*arguments, "--smoke") if job.smoke else tuple(arguments),
+        cwd=job.folder / "cwd",
+        log=job.folder / "train.log",
+        limits=_limits(job.experiment),
+    )
+
+
+def _sealed_rows(job: Job) -> list[int]:
+    """All rows to predict, in an order that tells nothing about the part that a row belongs to."""
+    import numpy as np
+
+    rows: set[int] = set()
+    for metric in scored_metrics(job.experiment, job.phase):
+        rows.update(job.split.rows(metric.on))
+    ordered = sorted(rows)
+    order = np.random.default_rng(job.seed).permutation(len(ordered))
+    return [ordered[index] for index in order]
+
+
+def _predict_spec(job: Job, rows: Sequence[int]) -> RunSpec:
+    """The model under a neutral name, without the log of its training, beside inputs without labels."""
+    folder = job.folder / "predict"
+    shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=shutil.ignore_patterns("metrics.jsonl"))
+    write_table(job.table.select(list(job.experiment.data.inputs)).take(list(rows)), folder / "inputs")
+    out = folder / "predictions.jsonl"
+    return RunSpec(
+        run_id=job.run_id,
+        script=job.scripts / "predict.py",
+        arguments=("--model", str(folder / "model"), "--inputs", str(folder / "inputs"), "--out", str(out)),
+        cwd=folder / "cwd",
+        log=job.folder / "predict.log",
+        limits=_limits(job.experiment),
+    )
+
+
+def _read_predictions(path: Path, rows: int) -> list[Any]:
+    if not path.is_file() or path.is_symlink():
+        raise PredictionError("predict.py wrote no predictions.")
+    predictions = []
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            if number > rows:
+                raise PredictionError(f"predict.py wrote more than {rows} lines for {rows} rows.")
+            try:
+                predictions.append(json.loads(line)["prediction"])
+            except (ValueError, KeyError, TypeError):
+                what = f"Line {number} of the predictions is not a JSON object with 'prediction'."
+                raise PredictionError(what) from None
+    if len(predictions) != rows:
+        raise PredictionError(f"predict.py wrote {len(predictions)} lines for {rows} rows.")
+    return predictions
+
+
+def _score(job: Job, predictions: Mapping[int, Any]) -> dict[str, Measured]:
+    labels = job.table.column(job.experiment.data.label).to_pylist()
+    out = {}
+    for metric in scored_metrics(job.experiment, job.phase):
+        rows = job.split.rows(metric.on)
+        value = score(metric.name, [predictions[row] for row in rows], [labels[row] for row in rows])
+        out[metric.key] = Measured(value=value, n=len(rows))
+    return out
+
+
+def _save_predictions(
+    job: Job, predictions: Mapping[int, Any]
+) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
+    """Predictions and labels by part, compressed, so that anybody can score them again."""
+    if job.phase != "confirm":
+        return {}, {}
+    values = job.table.column(job.experiment.data.label).to_pylist()
+    slices = {row: name for name, rows in job.split.slices.items() for row in rows}
+    saved, labels = {}, {}
+    for part in sorted({metric.on.split(":")[0] for metric in scored_metrics(job.experiment, job.phase)}):
+        rows = [row for row in job.split.rows(part) if row in predictions]
+        base = f"{job.experiment.id}/{job.run_id}-{part}.jsonl.gz"
+        saved[part] = _save_lines(job.predictions, base, [{"prediction": predictions[row]} for row in rows])
+        lines = [{"label": values[row], "slice": slices.get(row, ""), "row": row} for row in rows]
+        digest = hashlib.sha256(json.dumps(lines, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        # Runs with the same split share one file of labels.
+        labels[part] = _save_lines(job.predictions, f"{job.experiment.id}/labels-{part}-{digest}.jsonl.gz", lines)
+    return saved, labels
+
+
+def _save_lines(root: Path, name: str, lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """(name, sha256 of the compressed bytes); the same lines give the same bytes."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    data = gzip.compress(text.encode(), mtime=0)
+    part = path.with_name(f".{path.name}.{threading.get_ident()}.part")
+    part.write_bytes(data)
+    part.replace(path)
+    return name, hashlib.sha256(data).hexdigest()
+
+
+def _evidence(
+    job: Job,
+    compute: Compute,
+    told: RunResult,
+    results: Sequence[RunResult],
+    found: Sequence[Guard],
+    outcome: str = "",
+    detail: str = "",
+    metrics: dict[str, Measured] | None = None,
+    predictions: dict[str, tuple[str, str]] | None = None,
+    labels: dict[str, tuple[str, str]] | None = None,
+) -> Evidence:
+    """The record; `told` is the step that decides outcome and exit code, `results` all steps (training first)."""
+    weights = job.folder / "out" / "model.safetensors"
+    has_weights = weights.is_file() and not weights.is_symlink()
+    steps = results or [told]
+    blank = {m.key: Measured(value=None, n=0) for m in scored_metrics(job.experiment, job.phase)}
+    log = f"{told.detail}\n{told.tail[-1500:]}".strip() if told.outcome != "ok" else ""
+    return Evidence.model_validate(
+        {
+            "run_id": job.run_id,
+            "experiment": job.experiment.id,
+            "variant": job.variant,
+            "seed": job.seed,
+            "phase": job.phase,
+            "metrics": blank if metrics is None else metrics,
+            "outcome": outcome or told.outcome,
+            "exit_code": told.exit_code,
+            "detail": detail or log,
+            "guards": tuple(found),
+            "plan": job.plan,
+            "scripts": dict(job.script_hashes),
+            "data": job.data_hash,
+            "weights": file_hash(weights) if has_weights else "",
+            "predictions": predictions or {},
+            "labels": labels or {},
+            "environment": job.environment,
+            "hardware": compute.hardware,
+            "sandbox": told.sandbox,
+            "threads": 1,
+            "parameters": count_parameters(weights) if has_weights else None,
+            "wall_seconds": round(sum(step.wall_seconds for step in steps), 3),
+            "cpu_seconds": round(sum(step.cpu_seconds for step in steps), 3),
+            "peak_memory_mb": round(max(step.peak_memory_mb for step in steps), 1),
+            "smoke": job.smoke,
+        }
+    )
+
+
+def count_parameters(path: Path) -> int | None:
+    """Numbers in a safetensors file, from its header alone. None when it is no such file."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(size, 50_000_000)))
+        total = 0
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                count = 1
+                for length in tensor["shape"]:
+                    count *= int(length)
+                total += count
+        return total
+    except (OSError, ValueError, KeyError, TypeError, MlInternError):
+        return None
