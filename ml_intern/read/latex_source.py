@@ -53,9 +53,9 @@ def find_main(files: Mapping[str, bytes]) -> str:
     tex = [name for name in files if name.lower().endswith((".tex", ".ltx"))]
     for name, data in files.items():
         if PurePosixPath(name).name.lower().startswith("00readme"):
-            for candidate in re.findall(r"[\w./-]+\.tex", decode(data)):
-                if candidate in files:
-                    return candidate
+            for named in re.finditer(r"[\w./-]+\.tex", decode(data)):
+                if named[0] in files:
+                    return named[0]
     candidates = [name for name in tex if "\\documentclass" in strip_comments(decode(files[name]))]
     if not candidates:
         candidates = [name for name in tex if "\\documentstyle" in decode(files[name])] or (
@@ -229,9 +229,7 @@ class Macros:
                 continue
             self.spent += 1
             arguments, end = self._arguments(text, match.end(), macro)
-            body = re.sub(
-                r"#([1-9])", lambda m, a=arguments: a[int(m[1]) - 1] if int(m[1]) <= len(a) else "", macro.body
-            )
+            body = _filled(macro.body, arguments)
             self.grown += len(body)
             if self.spent > _MAX_EXPANSIONS or self.grown > _MAX_MACRO_TEXT:
                 raise PaperError(

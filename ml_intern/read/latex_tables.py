@@ -43,8 +43,6 @@ def read_tabular(latex: str, to_text: Callable[[str], str]) -> tuple[tuple[str, 
     columns = tuple(_join_header([row[place] for row in grid[:heads]]) for place in range(len(grid[0])))
     rows: list[Row] = []
     heading = ""
-    if any(texts[1:] == grid[0][1:] and texts[0] != grid[0][0] for texts in grid[heads:]):
-        heading = columns[0]  # the header itself names the first block, and is repeated for the others
     for number, (line, texts) in enumerate(zip(lines[heads:], grid[heads:], strict=True), start=heads):
         filled = [text for text in texts if text]
         spans_all = len(line.cells) == 1 and line.cells[0].columns >= max(2, len(texts) - 1)
@@ -59,7 +57,19 @@ def read_tabular(latex: str, to_text: Callable[[str], str]) -> tuple[tuple[str, 
             continue
         cells = tuple(Cell(anchor="", text=text, number=parse_number(text)) for text in texts)
         rows.append(Row(label=texts[0], cells=cells, group=heading))
-    return columns, rows
+    return columns, _first_block_named(columns, rows)
+
+
+def _first_block_named(columns: tuple[str, ...], rows: list[Row]) -> list[Row]:
+    """Where the other blocks repeat the first block's labels, the header's first cell is the first block's name."""
+    first = [row.label for row in rows if not row.group]
+    others: dict[str, list[str]] = {}
+    for row in rows:
+        if row.group:
+            others.setdefault(row.group, []).append(row.label)
+    if not first or not columns[0] or not others or any(labels != first for labels in others.values()):
+        return rows
+    return [row if row.group else row.model_copy(update={"group": columns[0]}) for row in rows]
 
 
 def build_table(

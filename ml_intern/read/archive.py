@@ -1,0 +1,111 @@
+"""Unpacks an archive of unknown origin into memory: regular members only, under limits. Nothing is written to disk."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from ml_intern.errors import PaperError
+
+MAX_BYTES = 200_000_000
+MAX_MEMBERS = 5_000
+MAX_RATIO = 200
+_RATIO_FROM = 10_000_000  # bytes: below this a high ratio is only a short, repetitive text
+
+
+def unpack(data: bytes, name: str) -> dict[str, bytes]:
+    """Path to content of the regular files of a tar, tgz, zip, or gzipped single file. Raises PaperError."""
+    try:
+        if data[:4] == b"PK\x03\x04":
+            return _unzip(data, name)
+        if data[:2] == b"\x1f\x8b":
+            data = _gunzip(data, name)
+        if _is_tar(data):
+            return _untar(data, name)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise PaperError(f"{name} is not a whole archive.", str(error), "Download it again.") from None
+    return {PurePosixPath(name).name.removesuffix(".gz").removesuffix(".tex") + ".tex": data}
+
+
+def _is_tar(data: bytes) -> bool:
+    return (len(data) >= 512 and data[257:262] == b"ustar") or tarfile.is_tarfile(io.BytesIO(data))
+
+
+def _gunzip(data: bytes, name: str) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        return _bounded(file.read, len(data), name)
+
+
+def _bounded(read: Callable[[int], bytes], packed: int, name: str) -> bytes:
+    """All that `read` gives, unless that is too much in itself or beside its packed size."""
+    chunks, total = [], 0
+    while chunk := read(1 << 20):
+        chunks.append(chunk)
+        total += len(chunk)
+        _check_size(total, packed, name)
+    return b"".join(chunks)
+
+
+def _check_size(total: int, packed: int, name: str) -> None:
+    if total > MAX_BYTES:
+        raise PaperError(f"{name} unpacks to too much.", f"over {MAX_BYTES} bytes are not read")
+    if total > _RATIO_FROM and total > MAX_RATIO * max(packed, 1):
+        raise PaperError(f"{name} looks like an archive bomb.", f"it grows more than {MAX_RATIO} times when unpacked")
+
+
+def _safe(path: str, archive: str) -> str:
+    pure = PurePosixPath(path.replace("\\", "/"))
+    if pure.is_absolute() or ".." in pure.parts or "\0" in path or (pure.parts and ":" in pure.parts[0]):
+        raise PaperError(f"{archive} has a member that points outside it.", f"{path!r}", "Do not trust this archive.")
+    return str(pure)
+
+
+def _untar(data: bytes, name: str) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    total = 0
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for number, member in enumerate(archive, start=1):
+            if number > MAX_MEMBERS:
+                raise PaperError(f"{name} has too many members.", f"over {MAX_MEMBERS}")
+            path = _safe(member.name, name)
+            if member.isdir():
+                continue
+            if not member.isreg():
+                kind = "link" if member.issym() or member.islnk() else "device or pipe"
+                raise PaperError(
+                    f"{name} has a member that is a {kind}.", f"{member.name!r}", "Pack regular files only."
+                )
+            if member.size > MAX_BYTES:
+                raise PaperError(f"{name} unpacks to too much.", f"{member.name!r} says it has {member.size} bytes")
+            source = archive.extractfile(member)
+            if source is not None:
+                files[path] = _bounded(source.read, member.size, f"{name}: {path}")
+                total += len(files[path])
+                _check_size(total, len(data), name)
+    return files
+
+
+def _unzip(data: bytes, name: str) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    total = 0
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = archive.infolist()
+        if len(members) > MAX_MEMBERS:
+            raise PaperError(f"{name} has too many members.", f"{len(members)}, {MAX_MEMBERS} are allowed")
+        for member in members:
+            path = _safe(member.filename, name)
+            if member.is_dir():
+                continue
+            mode = member.external_attr >> 16
+            if mode and (mode & 0o170000) not in (0, 0o100000):
+                raise PaperError(f"{name} has a member that is no regular file.", f"{member.filename!r}")
+            with archive.open(member) as source:
+                files[path] = _bounded(source.read, max(member.compress_size, 1), f"{name}: {path}")
+            total += len(files[path])
+            _check_size(total, len(data), name)
+    return files
