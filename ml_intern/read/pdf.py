@@ -1,0 +1,177 @@
+"""A paper from its PDF: pages of text in reading order, sections by their numbered headings, true powers of ten.
+
+Tables of a PDF are not read as grids yet: their numbers stand in the text of their page. A warning says so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ml_intern.errors import PaperError
+from ml_intern.read.anchors import Unique, slug
+from ml_intern.read.paper import Element, Paper, Paragraph, Section, Source
+
+_MAX_PAGES = 200
+_MIN_CHARS_A_PAGE = 40
+_LIGATURES = str.maketrans({"ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff", "ﬃ": "ffi", "ﬄ": "ffl", "\u00ad": "", "\x02": ""})
+_HEADING = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,2})\.?\s+([A-Z][^\n]{2,70})$")
+_PLAIN_HEADING = re.compile(
+    r"^(Abstract|Introduction|Conclusions?|References|Acknowledge?ments?|Appendix)$", re.IGNORECASE
+)
+_CAPTION = re.compile(r"^(Figure|Fig\.|Table)\s+(\d+)[:.]\s+(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class _Line:
+    text: str
+    page: int
+
+
+def read_pdf(data: bytes, source: Source) -> Paper:
+    """Raises PaperError for what is encrypted, scanned, truncated or empty; at most 200 pages are read."""
+    if not data:
+        raise PaperError("The PDF is empty.", "it has 0 bytes", "Download it again.")
+    import pypdfium2 as pdfium
+
+    try:
+        document = pdfium.PdfDocument(data)
+    except pdfium.PdfiumError as error:
+        raise _cannot_open(str(error)) from None
+    try:
+        count = len(document)
+        pages = [_page_text(document[number]) for number in range(min(count, _MAX_PAGES))]
+        title = (document.get_metadata_dict().get("Title") or "").strip()
+    finally:
+        document.close()
+    if sum(map(len, pages)) < _MIN_CHARS_A_PAGE * max(1, len(pages)):
+        raise PaperError(
+            "The PDF holds no text.",
+            f"{count} pages with almost no characters: a scan, or pictures of pages",
+            "Run it through a text recogniser (ocrmypdf, say), or give the LaTeX source.",
+        )
+    warnings = ["tables of a PDF are not read as grids; where there is LaTeX source, give that"]
+    if count > _MAX_PAGES:
+        warnings.append(f"only the first {_MAX_PAGES} of {count} pages were read")
+    lines = [_Line(line, number) for number, text in enumerate(pages, 1) for line in text.split("\n")]
+    sections, elements = _structure(lines)
+    abstract = next((" ".join(p.text for p in s.paragraphs) for s in sections if s.anchor == "sec:abstract"), "")
+    return Paper(
+        source=source,
+        title=title if len(title) > 8 else _first_line(lines),
+        abstract=abstract,
+        sections=tuple(sections),
+        elements=tuple(elements),
+        pages=count,
+        warnings=tuple(warnings),
+    )
+
+
+def _cannot_open(why: str) -> PaperError:
+    if "password" in why.lower():
+        return PaperError("The PDF is encrypted.", "it needs a password", "Save a copy without one and give that.")
+    return PaperError("The PDF cannot be opened.", f"it is damaged or cut short ({why})", "Download it again.")
+
+
+def _page_text(page: Any) -> str:
+    textpage = page.get_textpage()
+    try:
+        text = textpage.get_text_range()
+        text = _with_powers(textpage, text)
+    finally:
+        textpage.close()
+        page.close()
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # A soft hyphen at a line's end comes as U+FFFE: the word goes on in the next line.
+    text = re.sub("[\ufffe\u00ad]\n?", "", text)
+    text = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
+    return text.translate(_LIGATURES)
+
+
+def _with_powers(textpage: Any, text: str) -> str:
+    """10²⁰ comes as "1020": where the digits after 10 are raised or smaller, a ^ is put before them."""
+    if textpage.count_chars() != len(text):
+        return text  # characters beyond the basic plane shift the indices: left as it is
+    out, place = [], 0
+    for match in re.finditer(r"(?<![\d.])10(\d{1,2})(?!\d)", text):
+        base = textpage.get_charbox(match.start())
+        power = textpage.get_charbox(match.start(1))
+        height = base[3] - base[1]
+        if height > 0 and (power[1] - base[1] > 0.2 * height or (power[3] - power[1]) < 0.8 * height):
+            out.append(text[place : match.start(1)] + "^")
+            place = match.start(1)
+    return "".join(out) + text[place:]
+
+
+def _structure(lines: list[_Line]) -> tuple[list[Section], list[Element]]:
+    unique = Unique()
+    sections: list[Section] = []
+    elements: list[Element] = []
+    anchor, title, level, kept = "sec:0", "", 1, []
+    for line in [*lines, _Line("0 End", 0)]:
+        heading = None if line.page == 0 else _heading(line.text.strip(), sections)
+        if heading or line.page == 0:
+            paragraphs, found = _paragraphs(anchor, kept)
+            elements += found
+            if paragraphs or title:
+                sections.append(Section(anchor=anchor, title=title, level=level, paragraphs=paragraphs))
+            if heading:
+                name, title, level = heading
+                anchor, kept = unique(f"sec:{name}"), []
+        else:
+            kept.append(line)
+    return sections, elements
+
+
+def _heading(text: str, sections: list[Section]) -> tuple[str, str, int] | None:
+    """(anchor name, title, level) when a line heads a section; numbers must go up, or it is a list or a table."""
+    if match := _PLAIN_HEADING.match(text):
+        return slug(match[1]), match[1], 1
+    match = _HEADING.match(text)
+    if match is None or match[2].endswith((".", ",", ";")) or len(re.findall(r"\d", match[2])) > 4:
+        return None
+    number = tuple(int(part) for part in match[1].split("."))
+    numbered = [s.anchor[4:] for s in sections if re.fullmatch(r"[\d.]+", s.anchor[4:]) and s.anchor != "sec:0"]
+    last = tuple(int(part) for part in numbered[-1].split(".")) if numbered else (0,)
+    follows = number[:-1] == last[: len(number) - 1] and number[-1] <= (last[len(number) - 1 :] or (0,))[0] + 2
+    return (match[1], match[2], len(number)) if number > last and follows else None
+
+
+def _paragraphs(anchor: str, lines: list[_Line]) -> tuple[tuple[Paragraph, ...], list[Element]]:
+    """Lines to paragraphs: one ends where a short line ends a sentence, at a blank line, and at a page."""
+    texts: list[tuple[str, int]] = []
+    current: list[str] = []
+    page = lines[0].page if lines else 0
+    for line in lines:
+        text = line.text.strip()
+        if not text or line.page != page or _CAPTION.match(text):
+            if current:
+                texts.append((" ".join(current), page))
+            current = []
+        page = line.page
+        if text:
+            current.append(text)
+            if text.endswith((".", "!", "?")) and len(text) < 60:
+                texts.append((" ".join(current), page))
+                current = []
+    if current:
+        texts.append((" ".join(current), page))
+    elements = []
+    kept = []
+    for text, number in texts:
+        if match := _CAPTION.match(text):
+            kind = "tab" if match[1] == "Table" else "fig"
+            if kind == "fig":
+                elements.append(Element(anchor=f"fig:{match[2]}", kind="figure", text=match[3]))
+                continue
+        kept.append((text, number))
+    paragraphs = tuple(
+        Paragraph(anchor=f"{anchor}/par:{place}", text=text, page=number)
+        for place, (text, number) in enumerate(kept, 1)
+    )
+    return paragraphs, elements
+
+
+def _first_line(lines: list[_Line]) -> str:
+    return next((line.text.strip() for line in lines if len(line.text.strip()) > 8), "(untitled)")
