@@ -47,8 +47,10 @@ def decide(plan: Plan, evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
 def needs_second_look(plan: Plan, experiment: Experiment, evidence: Sequence[Evidence]) -> bool:
     """True when a primary claim of the experiment is inconclusive after the first look and a second was planned."""
     done = {record.seed for record in evidence if record.experiment == experiment.id and record.phase == "confirm"}
-    if plan.scale == "smoke" or not experiment.seeds.extra or len(done) > experiment.seeds.confirm:
+    if plan.scale == "smoke" or not experiment.seeds.extra:
         return False
+    if len(done) > experiment.seeds.confirm:
+        return True  # it was begun before an interruption
     records = [r for r in evidence if r.experiment == experiment.id and r.phase == "confirm"]
     verdicts = [_judge(plan, experiment, test, records) for test in experiment.tests if test.primary]
     return any(verdict.outcome == "inconclusive" and verdict.effects for verdict in verdicts)

@@ -47,6 +47,20 @@ def different_n(records: Sequence[Evidence]) -> list[Guard]:
     return guards
 
 
+def with_group_guards(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The evidence with what only shows when an experiment's confirmation runs are laid side by side."""
+    found: dict[str, list[Guard]] = {}
+    for experiment in {record.experiment for record in evidence}:
+        records = [r for r in evidence if r.experiment == experiment and r.phase == "confirm"]
+        found[experiment] = [*weights_without_effect(records), *different_n(records)]
+    return tuple(
+        record.model_copy(update={"guards": (*record.guards, *found[record.experiment])})
+        if record.phase == "confirm" and found[record.experiment]
+        else record
+        for record in evidence
+    )
+
+
 def base_weights(weights: str, base: Mapping[str, str]) -> list[Guard]:
     """Weights that equal a downloaded base model's, although training was claimed. `base`: model id to hash."""
     return [

@@ -17,7 +17,7 @@ from typing import Any
 
 from ml_intern.errors import InputError, MlInternError
 from ml_intern.judge import guards
-from ml_intern.judge.evidence import Evidence, Guard, Phase
+from ml_intern.judge.evidence import Evidence, Phase
 from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.measure import Job, measure
 from ml_intern.judge.splits import Split, check_split, describe_split, draw_split
@@ -93,11 +93,6 @@ class Laboratory:
         """Every variant on the first `count` fresh seeds that are not in the ledger yet."""
         seeds = self.plan.seeds(self.experiment.id, "confirm", count)
         return self._run([(v.name, s) for s in seeds for v in self.experiment.variants], "confirm")
-
-    def group_guards(self) -> list[Guard]:
-        """Guards that need several runs side by side."""
-        records = [r for r in self._ledger.evidence if r.experiment == self.experiment.id and r.phase == "confirm"]
-        return [*guards.weights_without_effect(records), *guards.different_n(records)]
 
     def write_settings(self) -> None:
         """settings.json: the plan's settings, where the scripts read them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -39,6 +40,12 @@ class Verdict(BaseModel):
     primary: bool = True
     trust: str = "harness"
     smoke: bool = False
+
+    def explained(self, blocked: Mapping[str, str]) -> Verdict:
+        """With the reason why its experiment was given up, where it was. `blocked`: experiment id to reason."""
+        if self.outcome != "not tested" or self.experiment not in blocked:
+            return self
+        return self.model_copy(update={"reason": f"its experiment was given up: {blocked[self.experiment]}"})
 
     @property
     def headline(self) -> str:

@@ -108,9 +108,11 @@ def _structure(lines: list[_Line]) -> tuple[list[Section], list[Element]]:
     unique = Unique()
     sections: list[Section] = []
     elements: list[Element] = []
-    anchor, title, level, kept = "sec:0", "", 1, []
+    anchor, title, level = "sec:0", "", 1
+    kept: list[_Line] = []
+    last: tuple[int, ...] = (0,)
     for line in [*lines, _Line("0 End", 0)]:
-        heading = None if line.page == 0 else _heading(line.text.strip(), sections)
+        heading = None if line.page == 0 else _heading(line.text.strip(), last)
         if heading or line.page == 0:
             paragraphs, found = _paragraphs(anchor, kept)
             elements += found
@@ -119,21 +121,24 @@ def _structure(lines: list[_Line]) -> tuple[list[Section], list[Element]]:
             if heading:
                 name, title, level = heading
                 anchor, kept = unique(f"sec:{name}"), []
+                last = _number(name) or last
         else:
             kept.append(line)
     return sections, elements
 
 
-def _heading(text: str, sections: list[Section]) -> tuple[str, str, int] | None:
+def _number(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.split(".")) if re.fullmatch(r"[\d.]+", name) else ()
+
+
+def _heading(text: str, last: tuple[int, ...]) -> tuple[str, str, int] | None:
     """(anchor name, title, level) when a line heads a section; numbers must go up, or it is a list or a table."""
     if match := _PLAIN_HEADING.match(text):
         return slug(match[1]), match[1], 1
     match = _HEADING.match(text)
     if match is None or match[2].endswith((".", ",", ";")) or len(re.findall(r"\d", match[2])) > 4:
         return None
-    number = tuple(int(part) for part in match[1].split("."))
-    numbered = [s.anchor[4:] for s in sections if re.fullmatch(r"[\d.]+", s.anchor[4:]) and s.anchor != "sec:0"]
-    last = tuple(int(part) for part in numbered[-1].split(".")) if numbered else (0,)
+    number = _number(match[1])
     follows = number[:-1] == last[: len(number) - 1] and number[-1] <= (last[len(number) - 1 :] or (0,))[0] + 2
     return (match[1], match[2], len(number)) if number > last and follows else None
 

@@ -1,0 +1,142 @@
+"""The phases that need the model: claims, plan, scripts, discussion. Each takes values and returns values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ml_intern.agent.context import Context
+from ml_intern.agent.loop import work
+from ml_intern.errors import InputError, PlanError
+from ml_intern.judge.laboratory import Laboratory
+from ml_intern.judge.metrics import is_metric
+from ml_intern.judge.verdict import Verdict
+from ml_intern.llm.protocol import Message
+from ml_intern.plan.claim import Claim, ClaimProposals, ProposedClaim
+from ml_intern.plan.grounding import Grounded, ground
+from ml_intern.plan.plan import Experiment, LeftOut, PaperRef, Plan, Scale
+from ml_intern.read.paper import Paper
+from ml_intern.resources import render_prompt
+from ml_intern.tools.experiment import experiment_tools
+from ml_intern.tools.files import file_tools
+from ml_intern.tools.registry import Ended, Toolbox
+
+_EXCERPT_CHARS = 12_000
+
+
+class PlanDraft(BaseModel):
+    """Structured answer to the plan prompt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    experiments: tuple[Experiment, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def find_claims(context: Context, paper: Paper) -> Grounded:
+    """What the model proposes, part by part, and what of it the paper says."""
+    parts = _parts(paper, max(4_000, context.model.context_chars // 2))
+    proposals: list[ProposedClaim] = []
+    for number, text in enumerate(parts, start=1):
+        prompt = render_prompt("claims", title=paper.title, text=text, part=number, parts=len(parts), recipes=[])
+        proposals += context.ask_for("claims", prompt, ClaimProposals).claims
+    grounded = ground(paper, proposals)
+    context.emit(
+        "claims.grounded",
+        proposed=len(proposals),
+        kept=len(grounded.claims),
+        dropped=list(grounded.dropped),
+        findings=[finding.model_dump() for finding in grounded.findings],
+    )
+    return grounded
+
+
+def draft_plan(context: Context, paper: Paper, grounded: Grounded, scale: Scale) -> Plan:
+    """A valid plan for the grounded claims. Raises InputError when the model tests none of them."""
+    claims = [claim.model_dump(mode="json") for claim in grounded.claims]
+    situation = {"scale": scale, "hardware": context.compute.hardware, "paper": paper.title}
+    draft = context.ask_for("plan", render_prompt("plan", situation=situation, claims=claims), PlanDraft)
+    if not draft.experiments:
+        raise _nothing_to_test(context, paper, grounded.claims, draft.left_out)
+    for experiment in draft.experiments:
+        for metric in experiment.all_metrics:
+            if not is_metric(metric.name):
+                raise PlanError(f"Experiment {experiment.id} uses a metric that the harness lacks: {metric.name}.")
+    source = paper.source
+    return Plan(
+        paper=PaperRef(
+            title=paper.title,
+            sha256=source.sha256,
+            locator=source.locator,
+            arxiv_id=source.arxiv_id,
+            authors=paper.authors,
+        ),
+        scale=scale,
+        claims=grounded.claims,
+        left_out=draft.left_out,
+        experiments=draft.experiments,
+        findings=grounded.findings,
+        dropped=len(grounded.dropped),
+    )
+
+
+def _nothing_to_test(
+    context: Context, paper: Paper, claims: tuple[Claim, ...], left_out: tuple[LeftOut, ...]
+) -> InputError:
+    reasons = {left.claim: left.reason for left in left_out}
+    seen = "; ".join(f"{claim.id} {claim.statement} ({reasons.get(claim.id, 'not tested')})" for claim in claims)
+    words = sum(len(text.split()) for _, text in paper.texts())
+    read = f"{paper.title!r} was read: {len(paper.sections)} sections, {len(paper.tables)} tables, {words} words."
+    if context.model.id == "recipes":
+        why = f"Claims that recipes see in it: {seen or 'none'}. No recipe tests them."
+        return InputError(read, why, "`ml-intern recipes` lists what they test; --model ID lets a language model plan.")
+    return InputError(read, f"The model {context.model.id} planned no experiment. Claims: {seen or 'none'}.")
+
+
+def build_scripts(context: Context, paper: Paper | None, laboratory: Laboratory) -> Ended:
+    """Lets the executor write and try the scripts of one experiment."""
+    experiment = laboratory.experiment
+    prompt = render_prompt(
+        "executor", experiment=experiment.model_dump(mode="json"), excerpts=_excerpts(paper, laboratory)
+    )
+    laboratory.write_settings()
+    toolbox = Toolbox([*file_tools(laboratory.places.scripts), *experiment_tools(laboratory)])
+    return work(context, f"build {experiment.id}", prompt, toolbox)
+
+
+def discuss(context: Context, verdicts: tuple[Verdict, ...]) -> str:
+    """The model's prose about verdicts that it cannot change."""
+    shown: list[dict[str, Any]] = [
+        verdict.model_dump(mode="json", include={"claim", "outcome", "reason", "setting", "scale"})
+        for verdict in verdicts
+    ]
+    prompt = render_prompt("discussion", verdicts=shown)
+    return context.ask("discussion", [Message(role="user", content=prompt)]).content
+
+
+def _parts(paper: Paper, limit: int) -> list[str]:
+    """The paper as `[anchor] text` lines, cut into parts of at most `limit` characters."""
+    lines = [f"[{anchor}] {' '.join(text.split())}" for anchor, text in paper.texts()]
+    for table in paper.tables:
+        for row in table.rows:
+            pairs = zip(table.columns, row.cells, strict=True)
+            cells = ", ".join(f"{column or 'label'}: {cell.text}" for column, cell in pairs if cell.text)
+            if row.cells:
+                lines.append(f"[{row.cells[0].anchor.rsplit('/col:', 1)[0]}] {cells}")
+    parts: list[str] = [""]
+    for line in lines:
+        if parts[-1] and len(parts[-1]) + len(line) > limit:
+            parts.append("")
+        parts[-1] += line[:limit] + "\n"
+    return parts
+
+
+def _excerpts(paper: Paper | None, laboratory: Laboratory) -> str:
+    """The paragraphs that the experiment's claims stand in, with their sections."""
+    if paper is None:
+        return "(the paper is not at hand)"
+    wanted = {test.claim for test in laboratory.experiment.tests}
+    anchors = {claim.anchor.split("/")[0] for claim in laboratory.plan.claims if claim.id in wanted}
+    lines = [f"[{anchor}] {text}" for anchor, text in paper.texts() if anchor.split("/")[0] in anchors]
+    return "\n".join(lines)[:_EXCERPT_CHARS]

@@ -1,0 +1,198 @@
+"""A run from paper to published model: each phase does what the session does not hold yet, so a resume goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ml_intern.agent import phases
+from ml_intern.agent.context import Context
+from ml_intern.errors import ApprovalRefused, BudgetExhausted, DoomLoop, MlInternError
+from ml_intern.judge.decide import decide, needs_second_look
+from ml_intern.judge.guards import script_hashes, with_group_guards
+from ml_intern.judge.laboratory import Laboratory, Places, environment_lock
+from ml_intern.judge.ledger import Ledger, canonical_hash
+from ml_intern.judge.verdict import Verdict
+from ml_intern.plan.plan import Experiment, Plan, Scale
+from ml_intern.plan.plan_file import dump_plan, load_plan, parse_plan
+from ml_intern.publish.bundle import PublishInput, publish
+from ml_intern.read.paper import Paper
+from ml_intern.read.reader import read_paper
+from ml_intern.session.store import write_whole
+
+
+def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | None) -> tuple[Verdict, ...]:
+    """All phases. Raises BudgetExhausted and DoomLoop only after what there is has been judged and published."""
+    read = read_phase(context, paper) if paper else None
+    plan = plan_phase(context, read, plan_text, scale)
+    approve_phase(context, plan)
+    ledger = Ledger(context.folder.ledger)
+    ended: MlInternError | None = None
+    try:
+        for experiment in plan.experiments:
+            experiment_phase(context, read, plan, experiment, ledger)
+    except (BudgetExhausted, DoomLoop) as error:
+        context.emit("note", text=f"Stopped early: {error.what}")
+        ended = error
+    verdicts = judge_phase(context, plan, ledger)
+    publish_phase(context, plan, ledger, verdicts, out)
+    if ended is not None:
+        raise ended
+    return verdicts
+
+
+def read_phase(context: Context, locator: str) -> Paper:
+    context.emit("phase.started", phase="read")
+    if context.folder.paper.exists():
+        return Paper.model_validate_json(context.folder.paper.read_bytes())
+    paper = read_paper(locator, context.config)
+    write_whole(context.folder.paper, paper.model_dump_json(indent=1))
+    context.emit(
+        "paper.read",
+        title=paper.title,
+        sha256=paper.source.sha256,
+        sections=len(paper.sections),
+        tables=len(paper.tables),
+        warnings=list(paper.warnings),
+    )
+    return paper
+
+
+def plan_phase(context: Context, paper: Paper | None, plan_text: str, scale: Scale) -> Plan:
+    """The session's plan; else the person's; else drafted from the paper's grounded claims."""
+    context.emit("phase.started", phase="plan")
+    path = context.folder.plan
+    if path.exists():
+        return load_plan(path)
+    if plan_text:
+        plan = parse_plan(plan_text)
+    else:
+        if paper is None:
+            raise MlInternError("There is neither a paper nor a plan.", next="Give --paper or --plan.")
+        plan = phases.draft_plan(context, paper, phases.find_claims(context, paper), scale)
+    write_whole(path, dump_plan(plan))
+    context.emit("plan.drafted", digest=plan.digest(), experiments=len(plan.experiments), claims=len(plan.claims))
+    return plan
+
+
+def approve_phase(context: Context, plan: Plan) -> None:
+    """Frozen by hash once approved; a plan that changed after that needs a new approval."""
+    approved = context.folder.state().plan
+    if approved == plan.digest():
+        return
+    if approved:
+        raise MlInternError(
+            "The plan was changed after it was approved.",
+            f"{context.folder.plan} has another hash than the approved plan",
+            "Start a new run with `ml-intern run --plan` and the changed file.",
+        )
+    if not context.approve(plan):
+        context.emit("plan.refused", digest=plan.digest())
+        raise ApprovalRefused(
+            "The plan was not approved.", next=f"Edit {context.folder.plan} and run it: ml-intern run --plan FILE"
+        )
+    context.emit("plan.approved", digest=plan.digest())
+
+
+def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experiment: Experiment, ledger: Ledger) -> None:
+    """Scripts, then confirmation on fresh seeds, then a second look where the first left a claim open."""
+    folder = context.folder
+    state = folder.state()
+    if experiment.id in state.blocked:
+        return
+    frozen = folder.frozen(experiment.id)
+    if experiment.id not in state.built:
+        context.emit("phase.started", phase="build", experiment=experiment.id)
+        ended = phases.build_scripts(context, paper, _laboratory(context, plan, experiment, ledger, frozen=False))
+        if not ended.done:
+            context.emit("experiment.blocked", experiment=experiment.id, reason=ended.note)
+            return
+        freeze(folder.experiment(experiment.id), frozen)
+        digest = canonical_hash(script_hashes(frozen))
+        context.emit("experiment.built", experiment=experiment.id, scripts=digest, note=ended.note)
+    elif state.built[experiment.id] != canonical_hash(script_hashes(frozen)):
+        raise MlInternError(
+            f"The scripts of {experiment.id} were changed after they were frozen.",
+            f"{frozen} has another hash than the session's log",
+            "Start a new run.",
+        )
+    laboratory = _laboratory(context, plan, experiment, ledger, frozen=True)
+    context.emit("phase.started", phase="confirm", experiment=experiment.id)
+    context.budget.check()
+    laboratory.confirm(experiment.seeds.confirm)
+    if needs_second_look(plan, experiment, ledger.evidence):
+        context.emit("note", text=f"{experiment.id}: a claim is inconclusive after the first look; a second follows")
+        context.budget.check()
+        laboratory.confirm(experiment.seeds.confirm + experiment.seeds.extra)
+
+
+def freeze(scripts: Path, frozen: Path) -> None:
+    """A copy that the executor does not reach; half a copy of an earlier try is thrown away."""
+    if frozen.exists():
+        shutil.rmtree(frozen)
+    frozen.parent.mkdir(parents=True, exist_ok=True)
+    part = frozen.with_name(f".{frozen.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(scripts, part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    part.rename(frozen)
+
+
+def judge_phase(context: Context, plan: Plan, ledger: Ledger) -> tuple[Verdict, ...]:
+    context.emit("phase.started", phase="judge")
+    blocked = context.folder.state().blocked
+    verdicts = tuple(verdict.explained(blocked) for verdict in decide(plan, with_group_guards(ledger.evidence)))
+    context.emit("verdicts", verdicts=[verdict.model_dump(mode="json") for verdict in verdicts])
+    return verdicts
+
+
+def publish_phase(
+    context: Context, plan: Plan, ledger: Ledger, verdicts: tuple[Verdict, ...], out: Path | None
+) -> None:
+    context.emit("phase.started", phase="publish")
+    folder = context.folder
+    try:
+        discussion = phases.discuss(context, verdicts)
+    except MlInternError as error:
+        discussion = ""
+        context.emit("note", text=f"No discussion was written: {error.what}")
+    state = folder.state()
+    name = "-".join([folder.id, *[experiment.id for experiment in plan.experiments[:1]]])
+    target = publish(
+        PublishInput(
+            plan=plan,
+            evidence=with_group_guards(ledger.evidence),
+            ledger=folder.ledger,
+            verdicts=verdicts,
+            experiments={e.id: folder.frozen(e.id) for e in plan.experiments if folder.frozen(e.id).exists()},
+            runs=folder.root / "runs",
+            predictions=folder.predictions,
+            environment_lock=environment_lock(),
+            discussion=discussion,
+            notes=state.notes,
+            blocked=state.blocked,
+            amendments=state.amendments,
+            session=folder.id,
+            model=context.model.id,
+        ),
+        out or context.config.hub / name,
+    )
+    for report in ("report.md", "report.html"):
+        write_whole(folder.root / report, (target / report).read_bytes())
+    context.emit("published", path=str(target))
+
+
+def _laboratory(context: Context, plan: Plan, experiment: Experiment, ledger: Ledger, frozen: bool) -> Laboratory:
+    folder = context.folder
+    scripts = folder.frozen(experiment.id) if frozen else folder.experiment(experiment.id)
+    places = Places(scripts, folder.data(experiment.id), folder.root / "runs", folder.predictions)
+    return Laboratory(plan, experiment, places, context.compute, ledger, context.stop, _notifier(context))
+
+
+def _notifier(context: Context) -> Callable[[str, dict[str, Any]], None]:
+    def notify(type: str, data: dict[str, Any]) -> None:
+        context.emit(type, **json.loads(json.dumps(data)))  # type: ignore[arg-type]
+
+    return notify

@@ -1,0 +1,25 @@
+"""Text of papers and models is untrusted: it is made harmless before it stands in Markdown or HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def md(text: str) -> str:
+    """`text` as plain words of one line of Markdown: no markup, no HTML, no table break."""
+    text = " ".join(_CONTROLS.sub("", text).split())
+    text = html.escape(text, quote=False)
+    return re.sub(r"([\\`*_{}\[\]#|~!])", r"\\\1", text)
+
+
+def md_prose(text: str) -> str:
+    """Several paragraphs of `md`."""
+    return "\n\n".join(md(part) for part in text.split("\n\n") if part.strip())
+
+
+def page(text: str) -> str:
+    """`text` for HTML."""
+    return html.escape(_CONTROLS.sub("", text))

@@ -1,0 +1,84 @@
+"""Plans and verdicts for a person, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ml_intern.judge.statistics import power
+from ml_intern.judge.verdict import Verdict
+from ml_intern.plan.plan import ClaimTest, Plan
+from ml_intern.read.show import printable
+
+_STYLES = {"reproduced": "green", "partly": "yellow", "not reproduced": "red", "inconclusive": "yellow"}
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """Claims with their fate, experiments with what they cost, and the power to see a difference."""
+    console.print(Text(f"Plan for {printable(plan.paper.title)!r}, scale {plan.scale}", style="bold"))
+    fates = {left.claim: f"not tested: {left.reason}" for left in plan.left_out}
+    for experiment in plan.experiments:
+        for test in experiment.tests:
+            fates[test.claim] = f"{experiment.id}: {criterion(test)}"
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("claim", "statement", "where", "how it is tested"):
+        table.add_column(column, overflow="fold")
+    for claim in plan.claims:
+        table.add_row(claim.id, Text(printable(claim.statement)), claim.anchor, Text(printable(fates[claim.id])))
+    console.print(table)
+    for experiment in plan.experiments:
+        runs = len(experiment.variants) * (experiment.seeds.confirm + experiment.seeds.explore)
+        minutes = runs * experiment.expected_seconds / 60
+        seeds = experiment.seeds
+        names = ", ".join(variant.name for variant in experiment.variants)
+        lines = [
+            f"{experiment.id}: {experiment.title}",
+            f"  variants {names}; seeds: {seeds.explore} to explore, {seeds.confirm} to confirm"
+            + (f", {seeds.extra} more if a claim stays open" if seeds.extra else ""),
+            f"  data {experiment.data.name} ({experiment.data.revision}), split {experiment.data.split}",
+            f"  setting: {experiment.setting}" + (f", {experiment.scale_factors}" if experiment.scale_factors else ""),
+            f"  about {minutes:.1f} core-minutes, ${experiment.expected_cost_usd:.2f};"
+            f" power to see one standard deviation: {power(seeds.confirm, 1.0):.2f} with {seeds.confirm} seeds"
+            if seeds.confirm > 1
+            else "",
+        ]
+        lines += [f"  deviates: {deviation}" for deviation in experiment.deviations]
+        console.print(Text(printable("\n".join(lines))))
+    if plan.findings:
+        console.print(Text("Contradictions in the paper:", style="bold"))
+        for finding in plan.findings:
+            console.print(Text(f"  {printable(finding.text)}"))
+    console.print(Text(f"{plan.dropped} proposed claims were dropped: the paper does not say them.", style="dim"))
+
+
+def criterion(test: ClaimTest) -> str:
+    """The pre-registered criterion in a line."""
+    contrast = " ".join(f"{weight:+g}·{name}" for name, weight in test.contrast.items())
+    better = "higher" if test.higher_is_better else "lower"
+    text = f"{test.kind}: {contrast} on {test.metric.key} ({better} is better)"
+    if test.transform != "none":
+        text += f", {test.transform}"
+    for name, value in (
+        ("minimal effect", test.minimal_effect or None),
+        ("margin", test.margin),
+        ("floor", test.floor),
+    ):
+        if value is not None:
+            text += f", {name} {value:g}"
+    return text
+
+
+def show_verdicts(verdicts: Sequence[Verdict], statements: dict[str, str], console: Console) -> None:
+    table = Table(title="Verdicts", title_justify="left")
+    for column in ("claim", "statement", "verdict", "effect", "why"):
+        table.add_column(column, overflow="fold")
+    for v in verdicts:
+        interval = f" [{v.low:.3g}, {v.high:.3g}]" if v.low is not None and v.high is not None else ""
+        effect = f"{v.effect:.3g}{interval}" if v.effect is not None else "–"
+        style = _STYLES.get(v.outcome, "dim")
+        statement = printable(statements.get(v.claim, ""))
+        table.add_row(v.claim, Text(statement), Text(v.headline, style=style), effect, Text(printable(v.reason)))
+    console.print(table)
