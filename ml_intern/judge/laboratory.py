@@ -223,7 +223,7 @@ class Laboratory:
         table = self._prepare().table
         split = draw_split(table, self.experiment.data, seed)
         for metric in self.experiment.all_metrics:
-            split.rows(metric.on)
+            split.rows(metric.rows)
         if fatal := [guard for guard in check_split(table, self.experiment.data, split) if guard.fatal]:
             raise DataError("The split leaks.", "; ".join(guard.message for guard in fatal), "Mend data.py.")
         return split

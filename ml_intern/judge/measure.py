@@ -78,7 +78,7 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
 def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
     """Exploration sees validation only."""
     return tuple(
-        metric for metric in experiment.all_metrics if phase == "confirm" or metric.on in ("validation", "train")
+        metric for metric in experiment.all_metrics if phase == "confirm" or metric.rows in ("validation", "train")
     )
 
 
@@ -106,7 +106,7 @@ def _sealed_rows(job: Job) -> list[int]:
 
     rows: set[int] = set()
     for metric in scored_metrics(job.experiment, job.phase):
-        rows.update(job.split.rows(metric.on))
+        rows.update(job.split.rows(metric.rows))
     ordered = sorted(rows)
     order = np.random.default_rng(job.seed).permutation(len(ordered))
     return [ordered[index] for index in order]
@@ -150,7 +150,7 @@ def _score(job: Job, predictions: Mapping[int, Any]) -> dict[str, Measured]:
     labels = job.table.column(job.experiment.data.label).to_pylist()
     out = {}
     for metric in scored_metrics(job.experiment, job.phase):
-        rows = job.split.rows(metric.on)
+        rows = job.split.rows(metric.rows)
         value = score(metric.name, [predictions[row] for row in rows], [labels[row] for row in rows])
         out[metric.key] = Measured(value=value, n=len(rows))
     return out
@@ -165,7 +165,7 @@ def _save_predictions(
     values = job.table.column(job.experiment.data.label).to_pylist()
     slices = {row: name for name, rows in job.split.slices.items() for row in rows}
     saved, labels = {}, {}
-    for part in sorted({metric.on.split(":")[0] for metric in scored_metrics(job.experiment, job.phase)}):
+    for part in sorted({metric.rows.split(":")[0] for metric in scored_metrics(job.experiment, job.phase)}):
         rows = [row for row in job.split.rows(part) if row in predictions]
         base = f"{job.experiment.id}/{job.run_id}-{part}.jsonl.gz"
         saved[part] = _save_lines(job.predictions, base, [{"prediction": predictions[row]} for row in rows])

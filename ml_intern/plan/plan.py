@@ -34,12 +34,12 @@ class MetricSpec(_Strict):
     """A metric of `judge.metrics` and the rows it is computed on: `test`, `test:SLICE`, `validation` or `train`."""
 
     name: str
-    on: str = Field(default="test", pattern=r"^(test|test:[\w.-]+|validation|train)$")
+    rows: str = Field(default="test", pattern=r"^(test|test:[\w.-]+|validation|train)$")
 
     @property
     def key(self) -> str:
         """Key in evidence, like `mse@test:outside`."""
-        return f"{self.name}@{self.on}"
+        return f"{self.name}@{self.rows}"
 
 
 class Variant(_Strict):
@@ -139,9 +139,9 @@ class Experiment(_Strict):
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             raise ValueError(f"experiment {self.id}: two variants have the same name")
-        if self.select.on != "validation":
+        if self.select.rows != "validation":
             raise ValueError(
-                f"experiment {self.id}: the published run is chosen on validation, not on {self.select.on}"
+                f"experiment {self.id}: the published run is chosen on validation, not on {self.select.rows}"
             )
         for test in self.tests:
             if unknown := sorted(set(test.contrast) - set(names)):

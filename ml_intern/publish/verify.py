@@ -130,7 +130,7 @@ def _metrics(folder: Path, plan: Plan, evidence: tuple[Evidence, ...]) -> Iterat
         if record.phase != "confirm" or record.outcome != "ok":
             continue
         for spec in experiments[record.experiment].all_metrics:
-            part, _, slice_name = spec.on.partition(":")
+            part, _, slice_name = spec.rows.partition(":")
             measured = record.metrics[spec.key]
             predictions = [row["prediction"] for row in _lines(folder, record.predictions[part])]
             rows = _lines(folder, record.labels[part])

@@ -1,0 +1,152 @@
+"""What several commands share: opening a model, running a session to its end, saying how to go on."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ml_intern.config import Config
+from ml_intern.errors import InputError, MlInternError
+
+if TYPE_CHECKING:
+    from ml_intern.llm.protocol import LLM
+    from ml_intern.plan.plan import Plan
+    from ml_intern.session.store import SessionFolder
+
+
+def open_model(name: str) -> LLM:
+    """`recipes`, or any litellm id."""
+    if name == "recipes":
+        from ml_intern.recipes.player import RecipesModel
+
+        return RecipesModel()
+    if "/" not in name:
+        raise InputError(f"There is no model {name!r}.", next="Give `recipes`, or a litellm id like openai/gpt-5.")
+    from ml_intern.llm.gateway import LitellmModel
+
+    return LitellmModel(name)
+
+
+def approver(yes: bool) -> Callable[[Plan], bool]:
+    """Shows the plan and asks on a terminal; `--yes` approves; without either the answer is no."""
+
+    def approve(plan: Plan) -> bool:
+        if yes:
+            return True
+        from rich.console import Console
+
+        from ml_intern.ui.show import show_plan
+
+        show_plan(plan, Console(stderr=True))
+        if not sys.stdin.isatty():
+            typer.echo("Nobody is there to approve the plan: run with --yes, or on a terminal.", err=True)
+            return False
+        return typer.confirm("Run this plan?", err=True)
+
+    return approve
+
+
+@contextlib.contextmanager
+def gentle_stop(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C once sets `stop`; twice ends at once."""
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        sys.stderr.write("\nStopping: running scripts are ended, what was measured is kept. Ctrl-C again: at once.\n")
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def carry_out(config: Config, folder: SessionFolder, settings: dict[str, Any], view: str, yes: bool, new: bool) -> None:
+    """Runs or resumes a session and reports its end. Raises what ended it, after it has been logged."""
+    from rich.console import Console
+
+    from ml_intern.agent.budget import Budget, BudgetLimits
+    from ml_intern.agent.context import Context
+    from ml_intern.agent.pipeline import run as run_pipeline
+    from ml_intern.run.compute.local import LocalCompute
+    from ml_intern.run.sandbox.plain import PlainSandbox
+    from ml_intern.session.log import EventLog
+    from ml_intern.session.state import fold
+
+    watcher = _view(view, settings)
+    plan_text = settings["plan_text"]
+    with EventLog(folder.log) as log:
+        state = fold(log.events)
+        limits = BudgetLimits(
+            iterations=settings["max_iterations"], usd=settings["budget_usd"], seconds=settings["time_limit"]
+        )
+        context = Context(
+            config=config,
+            folder=folder,
+            log=log,
+            model=open_model(settings["model"]),
+            budget=Budget(limits, state.iterations, state.cost_usd),
+            compute=LocalCompute(PlainSandbox(), settings["jobs"]),
+            approve=approver(yes),
+            listeners=[watcher],
+        )
+        if new:
+            context.emit("session.created", settings=settings)
+        else:
+            context.emit("session.resumed", settings=settings)
+        out = Path(settings["out"]) if settings["out"] else None
+        try:
+            with gentle_stop(context.stop), watcher.open():
+                run_pipeline(context, settings["paper"], plan_text, settings["scale"], out)
+            context.emit("session.finished")
+        except KeyboardInterrupt:
+            context.emit("session.interrupted")
+            typer.echo(f"Interrupted. Go on with: ml-intern resume {folder.id}", err=True)
+            raise typer.Exit(130) from None
+        except MlInternError as error:
+            context.emit("session.failed", error=str(error))
+            if folder.plan.exists() and error.exit_code != 2:
+                typer.echo(f"Session {folder.id} is kept; go on with: ml-intern resume {folder.id}", err=True)
+            if fold(log.events).published:
+                _show_end(folder, view, Console())
+            raise
+    _show_end(folder, view, Console())
+
+
+def _view(name: str, settings: dict[str, Any]) -> Any:
+    from ml_intern.ui import live
+
+    if name == "json":
+        return live.JsonLines()
+    if name == "quiet":
+        return live.Silent()
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        return live.LiveTable(Console(stderr=True), settings["max_iterations"])
+    return live.PlainLines()
+
+
+def _show_end(folder: SessionFolder, view: str, console: Any) -> None:
+    if view in ("json", "quiet"):
+        return
+    from ml_intern.judge.verdict import Verdict
+    from ml_intern.plan.plan_file import load_plan
+    from ml_intern.ui.show import show_verdicts
+
+    state = folder.state()
+    statements = {claim.id: claim.statement for claim in load_plan(folder.plan).claims}
+    show_verdicts([Verdict.model_validate(verdict) for verdict in state.verdicts], statements, console)
+    console.print(f"Published: {state.published}", soft_wrap=True)
+    console.print(f"Report:    {state.published}/report.html", soft_wrap=True)
+    console.print(f"Check it:  ml-intern verify {state.published}", soft_wrap=True)

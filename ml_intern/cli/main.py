@@ -1,0 +1,63 @@
+"""The command line: one file per command; this one only names them, and turns errors into words and exit codes.
+
+Nothing heavy is imported before a command needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ml_intern import __version__
+from ml_intern.cli import doctor, plan, read, recipes, report, resume, run, sessions, verify
+from ml_intern.errors import MlInternError
+
+app = typer.Typer(
+    name="ml-intern",
+    help="Reads a paper, pre-registers its claims, runs the experiments, publishes a model with measured numbers only.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("plan")(plan.plan)
+app.command("read")(read.read)
+app.command("verify")(verify.verify)
+app.command("resume")(resume.resume)
+app.command("report")(report.report)
+app.command("sessions")(sessions.sessions)
+app.command("recipes")(recipes.recipes)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"ml-intern {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options that come before a command."""
+
+
+def main() -> None:
+    """Entry point: expected errors are words on stderr and an exit code, never a traceback."""
+    try:
+        app()
+    except MlInternError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

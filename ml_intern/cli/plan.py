@@ -1,0 +1,60 @@
+"""`ml-intern plan`: reads the paper, drafts the plan, stops there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml_intern.cli.common import approver, open_model
+from ml_intern.config import Config
+from ml_intern.errors import InputError, MlInternError
+
+
+def plan(
+    paper: Annotated[str, typer.Option(help="arXiv id, URL, PDF, LaTeX file, archive or folder.")],
+    model: Annotated[str, typer.Option(help="`recipes` (no key needed) or any litellm model id.")] = "recipes",
+    scale: Annotated[str, typer.Option(help="smoke, small or paper.")] = "small",
+    smoke: Annotated[bool, typer.Option("--smoke", help="Tiny sizes, two seeds.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write plan.yaml here too.")] = None,
+) -> None:
+    """Draft a plan and print it; edit plan.yaml and give it to `ml-intern run --plan`."""
+    from rich.console import Console
+
+    from ml_intern.agent.budget import Budget, BudgetLimits
+    from ml_intern.agent.context import Context
+    from ml_intern.agent.pipeline import plan_phase, read_phase
+    from ml_intern.cli.run import SCALES
+    from ml_intern.plan.plan_file import dump_plan
+    from ml_intern.run.compute.local import LocalCompute
+    from ml_intern.run.sandbox.plain import PlainSandbox
+    from ml_intern.session.log import EventLog
+    from ml_intern.session.store import SessionStore, write_whole
+    from ml_intern.ui.show import show_plan
+
+    if scale not in SCALES:
+        raise InputError(f"There is no scale {scale!r}.", next=f"Give one of {', '.join(SCALES)}.")
+    config = Config.from_environment()
+    folder = SessionStore(config.sessions).create()
+    with EventLog(folder.log) as log:
+        context = Context(
+            config,
+            folder,
+            log,
+            open_model(model),
+            Budget(BudgetLimits()),
+            LocalCompute(PlainSandbox()),
+            approver(False),
+        )
+        context.emit("session.created", settings={"paper": paper, "model": model, "scale": scale, "plan_only": True})
+        try:
+            drafted = plan_phase(context, read_phase(context, paper), "", "smoke" if smoke else scale)  # type: ignore[arg-type]
+        except MlInternError as error:
+            context.emit("session.failed", error=str(error))
+            raise
+        context.emit("session.finished")
+    show_plan(drafted, Console())
+    if out is not None:
+        write_whole(out, dump_plan(drafted))
+    typer.echo(f"Plan: {out or folder.plan}\nRun it: ml-intern run --plan {out or folder.plan}")

@@ -1,0 +1,66 @@
+"""`ml-intern run`: from a paper or a plan to verdicts and a published model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml_intern.cli.common import carry_out
+from ml_intern.config import Config
+from ml_intern.errors import InputError
+
+SCALES = ("smoke", "small", "paper")
+
+
+def run(
+    paper: Annotated[str, typer.Option(help="arXiv id, URL, PDF, LaTeX file, archive or folder.")] = "",
+    plan: Annotated[Path | None, typer.Option(help="A plan.yaml to run as it stands.")] = None,
+    model: Annotated[str, typer.Option(help="`recipes` (no key needed) or any litellm model id.")] = "recipes",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve the plan without asking.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Tiny sizes, two seeds, every step.")] = False,
+    scale: Annotated[str, typer.Option(help="smoke, small or paper.")] = "small",
+    out: Annotated[Path | None, typer.Option(help="Publish to this folder.")] = None,
+    push: Annotated[str, typer.Option(help="Where to publish: `folder`.")] = "folder",
+    sandbox: Annotated[str, typer.Option(help="`none`: limits only; the tier stands in every record.")] = "none",
+    max_iterations: Annotated[int, typer.Option(min=1, help="Model calls at most.")] = 300,
+    budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Dollars for model calls at most.")] = None,
+    time_limit: Annotated[float | None, typer.Option(min=1.0, help="Seconds at most; what runs is finished.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at once; default: one a core.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="One event a line on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Test a paper's claims: plan, approve, build, run, judge, publish."""
+    from ml_intern.session.store import SessionStore
+
+    if bool(paper) == bool(plan):
+        raise InputError("Give either --paper or --plan.", next="ml-intern run --paper 2401.01234")
+    if scale not in SCALES:
+        raise InputError(f"There is no scale {scale!r}.", next=f"Give one of {', '.join(SCALES)}.")
+    if push != "folder":
+        raise InputError(f"--push {push} is not supported yet.", next="Use --push folder, and upload that folder.")
+    if sandbox != "none":
+        raise InputError(f"--sandbox {sandbox} is not supported yet.", next="Only `none` (limits) is there today.")
+    if out is not None and out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty.", next="Choose another --out.")
+    plan_text = ""
+    if plan is not None:
+        from ml_intern.plan.plan_file import load_plan
+
+        load_plan(plan)
+        plan_text = plan.read_text(encoding="utf-8")
+    config = Config.from_environment()
+    settings = {
+        "paper": paper,
+        "plan_text": plan_text,
+        "model": model,
+        "scale": "smoke" if smoke else scale,
+        "out": str(out.absolute()) if out else "",
+        "max_iterations": max_iterations,
+        "budget_usd": budget_usd,
+        "time_limit": time_limit,
+        "jobs": jobs,
+    }
+    view = "json" if json_lines else "quiet" if quiet else "live"
+    carry_out(config, SessionStore(config.sessions).create(), settings, view, yes, new=True)
