@@ -1,0 +1,76 @@
+"""What the command line answers to bad input, and that its help is light."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ml_intern
+
+HEAVY = ("torch", "transformers", "datasets", "litellm", "matplotlib", "huggingface_hub", "pyarrow", "numpy")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from ml_intern.cli.main import app\n"
+        "assert 'verify' in CliRunner().invoke(app, ['--help']).output\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--paper", "no-such-file.pdf"], "There is no file no-such-file.pdf"),
+        (["run", "--paper", "nonsense"], "is no paper"),
+        (["run"], "either --paper or --plan"),
+        (["run", "--paper", "2401.01234", "--scale", "huge"], "no scale"),
+        (["run", "--paper", "x.pdf", "--model", "gpt"], "There is no"),
+        (["verify", "nowhere"], "no folder"),
+        (["recipes", "nothing"], "no recipe"),
+    ],
+)
+def test_bad_input_is_exit_code_2_in_words(tmp_path: Path, arguments: list[str], said: str) -> None:
+    done = ml_intern(*arguments, home=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_network_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_INTERN_ARXIV_API", "http://127.0.0.1:9/api")
+    done = ml_intern("read", "2401.01234", home=tmp_path)
+    assert done.returncode == 2
+    assert "could not be downloaded" in done.stderr
+    assert "Next:" in done.stderr
+
+
+def test_a_paper_that_fits_no_recipe_says_what_was_read_and_names_model(tmp_path: Path) -> None:
+    paper = tmp_path / "paper.tex"
+    paper.write_text(
+        "\\documentclass{article}\\title{On Sheep}\\begin{document}\\section{Wool}Sheep have wool.\\end{document}"
+    )
+    done = ml_intern("run", "--paper", str(paper), "--yes", home=tmp_path / "home")
+    assert done.returncode == 2
+    assert "On Sheep" in done.stderr
+    assert "--model" in done.stderr
+
+
+def test_a_broken_plan_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("version: 1\nscale: gigantic\nclaims: []\n")
+    done = ml_intern("run", "--plan", str(tmp_path / "plan.yaml"), "--yes", home=tmp_path)
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+    assert "'smoke', 'small' or 'paper'" in done.stderr
+
+
+def test_doctor_shows_tokens_as_set_and_never_their_value(tmp_path: Path) -> None:
+    done = ml_intern("doctor", home=tmp_path)
+    assert done.returncode == 0
+    assert "hf_plantedsecret" not in done.stdout
+    assert "HF_TOKEN" in done.stdout
