@@ -42,7 +42,9 @@ def score(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> float
 
 def is_metric(name: str) -> bool:
     base, _, option = name.partition(":")
-    return base in _METRICS and (not option or (base in ("ece",) and option.isdigit() and int(option) > 0))
+    return base in _METRICS and (
+        not option or (base in ("ece", "overconfidence") and option.isdigit() and int(option) > 0)
+    )
 
 
 def metric_names(task: str) -> list[str]:

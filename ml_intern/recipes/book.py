@@ -16,7 +16,7 @@ SCRIPTS = ("data.py", "train.py", "predict.py")
 
 
 class ClaimPattern(BaseModel):
-    """A kind of sentence that makes a claim. `test` is a ClaimTest without its claim; None with `untested` why."""
+    """A kind of sentence that makes a claim. `tests` are ClaimTests without their claim; none, with `untested` why."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +29,7 @@ class ClaimPattern(BaseModel):
     metric: str
     higher_is_better: bool
     conditions: dict[str, str] = {}
-    test: dict[str, Any] | None = None
+    tests: tuple[dict[str, Any], ...] = ()
     untested: str = ""
 
     @field_validator("pattern")
@@ -40,8 +40,8 @@ class ClaimPattern(BaseModel):
 
 
 class Recipe(BaseModel):
-    """recipe.yaml. `subject`: patterns that must all stand in a paper's text. `experiment`: a plan's Experiment
-    without tests; `scales` overrides parts of it."""
+    """recipe.yaml. `subject`: patterns that must all stand in a paper's text. `files`: name in the experiment to path
+    from the recipe's folder. `experiment`: a plan's Experiment without tests; `scales` overrides parts of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,6 +50,7 @@ class Recipe(BaseModel):
     about: str
     subject: tuple[str, ...]
     claims: tuple[ClaimPattern, ...]
+    files: dict[str, str] = {name: name for name in SCRIPTS}
     experiment: dict[str, Any]
     scales: dict[Scale, dict[str, Any]]
     folder: Path
@@ -62,7 +63,7 @@ class Recipe(BaseModel):
         return merged(self.experiment, self.scales[scale])
 
     def script(self, name: str) -> str:
-        return (self.folder / name).read_text(encoding="utf-8")
+        return (self.folder / self.files[name]).read_text(encoding="utf-8")
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ml_intern.errors import ModelError
 from ml_intern.llm.protocol import Message, Reply, Request, ToolCall
 from ml_intern.plan.folding import fold, sentences
 from ml_intern.plan.plan import Scale
-from ml_intern.recipes.book import SCRIPTS, ClaimPattern, Recipe, load_book
+from ml_intern.recipes.book import ClaimPattern, Recipe, load_book
 
 _PART = re.compile(r"^\[(?P<anchor>(?:sec|tab|fig|note):[^\]\n]*)\] (?P<text>.*)$", re.MULTILINE)
 _JSON = re.compile(r"^```json (?P<name>[\w-]+)\n(?P<body>.*?)\n```$", re.MULTILINE | re.DOTALL)
@@ -67,13 +67,13 @@ class RecipesModel:
             recipe, pattern = patterns.get(claim["subject"], (None, None))
             if recipe is None or pattern is None:
                 left_out.append({"claim": claim["id"], "reason": "no recipe tests it"})
-            elif pattern.test is None:
+            elif not pattern.tests:
                 left_out.append({"claim": claim["id"], "reason": pattern.untested or "it cannot be tested in small"})
             elif scale not in recipe.scales:
                 left_out.append({"claim": claim["id"], "reason": f"recipe {recipe.id} has no scale {scale!r}"})
             else:
                 experiment = experiments.setdefault(recipe.id, {**recipe.at(scale), "recipe": recipe.id, "tests": []})
-                experiment["tests"].append({**pattern.test, "claim": claim["id"]})
+                experiment["tests"] += [{**test, "claim": claim["id"]} for test in pattern.tests]
         return {"experiments": list(experiments.values()), "left_out": left_out}
 
     def _build(self, messages: tuple[Message, ...], prompt: str) -> Reply:
@@ -87,13 +87,13 @@ class RecipesModel:
         if failed is not None:
             return _call("give_up", reason=f"recipe {recipe.id} failed: {failed.content[:1500]}")
         if not results:
-            calls = [("write_file", {"path": name, "content": recipe.script(name)}) for name in SCRIPTS]
+            calls = [("write_file", {"path": name, "content": recipe.script(name)}) for name in recipe.files]
             return _calls(calls)
         steps: list[tuple[str, dict[str, Any]]] = [("smoke_run", {})]
         if experiment["seeds"]["explore"]:
             steps.append(("explore", {}))
         steps.append(("finish", {"note": f"scripts of recipe {recipe.id}, unchanged"}))
-        return _calls([steps[min(len(results) - len(SCRIPTS), len(steps) - 1)]])
+        return _calls([steps[min(len(results) - len(recipe.files), len(steps) - 1)]])
 
 
 def _first_match(pattern: ClaimPattern, parts: list[tuple[str, str]]) -> tuple[str, str] | None:
