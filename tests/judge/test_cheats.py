@@ -1,0 +1,245 @@
+"""Experiments that cheat, end to end: each is caught by its guard, and no claim is called reproduced.
+
+What a plain subprocess cannot keep out stands in test_isolation.py.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from ml_intern.judge.tables import DataError
+from tests.judge.workshop import DATA, PREDICT, SEEDS, TRAIN, Workshop, at_the_end, changed
+
+FIXED = {"data": {"name": "n", "revision": "r", "inputs": ["x"], "label": "y", "split": "fixed"}}
+SAVE = 'save_file({"weights": weights}, args.out / "model.safetensors")'
+LINES = 'lines = [json.dumps({"prediction": row}) for row in predictions]'
+
+
+def test_an_honest_experiment_raises_no_guard_and_is_reproduced(tmp_path: Path) -> None:
+    found = Workshop(tmp_path).confirmed()
+    assert found.guards == set()
+    assert found.outcomes == {"ok"}
+    assert len(found.evidence) == 2 * SEEDS
+    assert found.verdict.outcome == "reproduced"
+
+
+def test_a_model_that_memorised_its_training_rows_is_fine(tmp_path: Path) -> None:
+    """A nearest neighbour is a model; on sealed rows it is as good as it is."""
+    train = changed(TRAIN, SAVE, 'save_file({"rows": x, "labels": y.astype(float)}, args.out / "model.safetensors")')
+    predict = changed(
+        changed(PREDICT, 'weights = load_file(args.model / "model.safetensors")["weights"]', ""),
+        "p = 1 / (1 + np.exp(-x @ weights))",
+        'known = load_file(args.model / "model.safetensors")\n'
+        'nearest = ((x[:, None] - known["rows"][None]) ** 2).sum(2).argmin(1)\n'
+        'p = known["labels"][nearest]',
+    )
+    found = Workshop(tmp_path, {"train.py": train, "predict.py": predict}).confirmed()
+    assert found.guards == set()
+    assert found.outcomes == {"ok"}
+    scores = [record.metrics["accuracy@test"].value or 0 for record in found.evidence]
+    assert max(scores) < 1
+
+
+def test_a_seed_without_effect_is_caught(tmp_path: Path) -> None:
+    train = changed(TRAIN, "default_rng(args.seed)", "default_rng(0)")
+    found = Workshop(tmp_path, {"train.py": train}, FIXED).confirmed()
+    assert found.is_caught_by("seed without effect")
+
+
+def test_a_seed_that_only_the_split_uses_is_an_effect(tmp_path: Path) -> None:
+    train = changed(TRAIN, "default_rng(args.seed)", "default_rng(0)")
+    assert Workshop(tmp_path, {"train.py": train}).confirmed().guards == set()
+
+
+def test_a_variant_without_effect_is_caught(tmp_path: Path) -> None:
+    train = changed(TRAIN, '["variants"][args.variant]["features"]', '["variants"]["zebra"]["features"]')
+    found = Workshop(tmp_path, {"train.py": train}).confirmed()
+    assert found.is_caught_by("variant without effect")
+
+
+FIRST_RUN = 'first = sorted(args.out.parent.parent.glob("*/out/model.safetensors"), key=os.path.getmtime)'
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        'shutil.copyfile(first[0], args.out / "model.safetensors")',
+        # The same numbers in other bytes.
+        "from safetensors.numpy import load_file\n"
+        'save_file(load_file(first[0]), args.out / "model.safetensors", {"seed": str(args.seed)})',
+        "from safetensors.numpy import load_file\n"
+        'save_file({args.variant: load_file(first[0])["weights"]}, args.out / "model.safetensors")',
+    ],
+    ids=["same file", "other metadata", "other names"],
+)
+def test_the_same_checkpoint_under_two_names_is_caught(tmp_path: Path, copy: str) -> None:
+    train = at_the_end(TRAIN, f"{FIRST_RUN}\n{copy}")
+    predict = changed(
+        changed(PREDICT, '["weights"]', ".popitem()[1]"), 'x = np.array(table.column("x").to_pylist())[:, :', "x = np"
+    )
+    predict = predict.replace('x = np config["features"]]', 'x = np.array(table.column("x").to_pylist())')
+    predict = predict.replace("weights\n", "weights\n").replace("-x @", "-x[:, : len(weights)] @")
+    found = Workshop(tmp_path, {"train.py": train, "predict.py": predict}, slots=1).confirmed()
+    assert found.is_caught_by("variant without effect")
+    assert found.is_caught_by("seed without effect")
+
+
+# The baseline alone is sabotaged, and a crash counts as the worst: the case in which cheating would pay.
+BASELINE = 'config["features"] == 1'
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        "lines = lines[:-1]",
+        "lines = [*lines, lines[0]]",
+        "lines = []",
+        'lines = ["no"] * len(lines)',
+        "lines = [\"[\" * 100_000] * len(lines)",
+        'lines = [json.dumps({"probability": 0.5})] * len(lines)',
+        'lines = [json.dumps({"prediction": "one"})] * len(lines)',
+        'lines = [json.dumps({"prediction": "\\ud800"})] * len(lines)',
+        'lines = [json.dumps({"prediction": {"0": 1}})] * len(lines)',
+        'lines = [json.dumps({"prediction": 1})] * len(lines)',
+        'lines = [json.dumps({"prediction": [10**400, 0]})] * len(lines)',
+        'lines = [json.dumps({"prediction": [1]})] * len(lines)',
+        'lines = [json.dumps({"prediction": [0.5, 0.7]})] * len(lines)',
+        'lines = [json.dumps({"prediction": [-1, 2]})] * len(lines)',
+        'lines = [json.dumps({"prediction": [float("nan"), 1]}), *lines[1:]]',
+        'lines = [json.dumps({"prediction": [float("inf"), 1]}), *lines[1:]]',
+        'lines = [json.dumps({"prediction": [None, 1]}), *lines[1:]]',
+    ],
+)
+def test_predictions_of_the_wrong_number_or_kind_are_caught(tmp_path: Path, cheat: str) -> None:
+    predict = changed(PREDICT, LINES, f"{LINES}\nif {BASELINE}:\n    {cheat}")
+    found = Workshop(tmp_path, {"predict.py": predict}, {"crash": "worst"}).confirmed()
+    assert found.is_caught_by("bad predictions")
+    assert {record.variant for record in found.evidence if record.outcome == "invalid"} == {"okapi"}
+
+
+def test_predictions_that_are_a_link_or_missing_are_caught(tmp_path: Path) -> None:
+    write = 'args.out.write_text("".join(line + "\\n" for line in lines))'
+    link = f'{write}\nargs.out.rename("elsewhere")\nargs.out.symlink_to(Path("elsewhere").absolute())'
+    for name, code in (("link", link), ("missing", "")):
+        predict = changed(PREDICT, write, code)
+        assert Workshop(tmp_path / name, {"predict.py": predict}).confirmed().is_caught_by("bad predictions")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"step": 10**9, "total": 10**9}',
+        '{"step": float("inf")}',
+        '{"step": 1, "time": 0.0}) + "\\n" + json.dumps({"step": 2, "time": 3600.0}',
+    ],
+    ids=["steps", "infinite steps", "clock"],
+)
+def test_a_log_of_more_steps_than_there_was_time_for_is_caught(tmp_path: Path, row: str) -> None:
+    train = at_the_end(
+        TRAIN, f'with (args.out / "metrics.jsonl").open("a") as log:\n    log.write(json.dumps({row}) + "\\n")'
+    )
+    assert Workshop(tmp_path, {"train.py": train}).confirmed().is_caught_by("too fast")
+
+
+LAST_RUN = f"len(list(args.out.parent.parent.iterdir())) == {2 * SEEDS}"
+BETTER = 'text = (here / "predict.py").read_text().replace("p = 1 /", "p = 0.99 /")'
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        f'{BETTER}\n    (here / "predict.py").write_text(text)',
+        f'{BETTER}\n    (here / "p").write_text(text)\n    (here / "p").rename(here / "predict.py")',
+        '(here / "settings.json").write_text("{}")',
+        '(here / "numpy.py").write_text("raise SystemExit")',
+        '(here / "data.py").unlink()',
+        '(here / "__pycache__").mkdir()\n    (here / "__pycache__" / "train.cpython-311.pyc").write_text("")',
+    ],
+    ids=["overwritten", "replaced", "settings", "shadow of a library", "removed", "compiled"],
+)
+def test_scripts_that_the_last_run_changes_are_caught(tmp_path: Path, cheat: str) -> None:
+    train = at_the_end(TRAIN, f"if {LAST_RUN}:\n    {cheat}")
+    assert Workshop(tmp_path, {"train.py": train}, slots=1).confirmed().is_caught_by("scripts changed")
+
+
+def test_scripts_that_are_changed_and_put_back_are_caught(tmp_path: Path) -> None:
+    """train.py swaps predict.py for one that marks itself and puts the frozen one back as it ends."""
+    keep = '(here / "predict.py").rename(args.out / "frozen")'
+    restore = "(Path(__file__).parent / 'predict.py').write_text((args.model / 'frozen').read_text())"
+    swap = f'text = (args.out / "frozen").read_text()\n(here / "predict.py").write_text(text + {restore!r})'
+    found = Workshop(tmp_path, {"train.py": at_the_end(TRAIN, f"{keep}\n{swap}")}, slots=1).confirmed()
+    assert found.is_caught_by("scripts changed")
+
+
+def test_scripts_that_predict_changes_are_caught(tmp_path: Path) -> None:
+    predict = at_the_end(PREDICT, 'Path(__file__).with_name("train.py").write_text("")')
+    found = Workshop(tmp_path, {"predict.py": predict}, slots=1).confirmed(1)
+    assert "scripts changed" in {guard.name for guard in found.evidence[0].guards}
+    assert found.verdict.outcome == "inconclusive"
+
+
+def test_a_second_look_with_other_scripts_is_caught(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path)
+    workshop.laboratory().confirm(2)
+    (workshop.places.scripts / "predict.py").write_text(changed(PREDICT, "-x @", "-2 * x @"))
+    assert workshop.confirmed(4).is_caught_by("different scripts")
+
+
+@pytest.mark.parametrize(
+    ("leak", "words"),
+    [
+        # Sealed rows that are training rows.
+        ("x[300:] = x[:100]; y[300:] = y[:100]", "stand in two parts"),
+        ("x[399] = x[0]", "row 399 (test) equals row 0 (train)"),
+        # … with a little noise: some of them, and all of them.
+        ("x[300:310] = x[:10] + 1e-4", "almost equal a training row"),
+        ("x[300:] = x[:100] + generator.normal(0, 1e-4, (100, 6))", "almost equal a training row"),
+        # The label itself among the inputs.
+        ("x[:, 5] = y", "gives the label away"),
+        ("x[:, 2] = 7 - 3 * y", "gives the label away"),
+    ],
+)
+def test_data_that_leak_over_a_given_split_are_refused(tmp_path: Path, leak: str, words: str) -> None:
+    split = '["train"] * 200 + ["validation"] * 100 + ["test"] * 100'
+    columns = 'columns = {"x": x.tolist(), "y": y.tolist()}'
+    code = f'{leak}\ncolumns = {{"x": x.tolist(), "y": y.tolist(), "split": {split}}}'
+    given = {"data": FIXED["data"] | {"split": "given"}}
+    honest = changed(DATA, columns, code.removeprefix(leak))
+    assert Workshop(tmp_path / "honest", {"data.py": honest}, given).confirmed().guards == set()
+    workshop = Workshop(tmp_path / "leaking", {"data.py": changed(DATA, columns, code)}, given)
+    with pytest.raises(DataError, match="The split leaks") as refused:
+        workshop.confirmed()
+    assert words in str(refused.value)
+    assert workshop.found().verdict.outcome == "not tested"
+
+
+@pytest.mark.parametrize("hint", ["y.tolist()", "[f'class {k}' for k in y]", "[[int(k), 1] for k in y]"])
+def test_a_label_in_an_input_column_is_refused(tmp_path: Path, hint: str) -> None:
+    data = changed(DATA, '"y": y.tolist()', f'"y": y.tolist(), "hint": {hint}')
+    workshop = Workshop(tmp_path, {"data.py": data}, {"data": FIXED["data"] | {"inputs": ["x", "hint"]}})
+    with pytest.raises(DataError, match="input column 'hint' gives the label away"):
+        workshop.confirmed()
+    assert workshop.found().verdict.outcome == "not tested"
+
+
+def test_data_that_split_themselves_against_the_plan_are_refused(tmp_path: Path) -> None:
+    data = changed(DATA, '"y": y.tolist()', '"y": y.tolist(), "split": ["train"] * 400')
+    with pytest.raises(DataError, match="lets the harness draw the split"):
+        Workshop(tmp_path, {"data.py": data}).confirmed()
+
+
+def test_training_that_spoils_the_data_for_the_next_variant_is_caught(tmp_path: Path) -> None:
+    """zebra runs first and turns round the labels that okapi is trained on."""
+    spoil = """
+path = args.data / "train" / "data-00000-of-00001.arrow"
+with pa.OSFile(str(path)) as source:
+    table = pa.ipc.open_stream(source).read_all()
+table = pa.table({"x": table.column("x"), "y": [1 - k for k in table.column("y").to_pylist()]})
+path.unlink()
+if args.variant == "zebra":
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+"""
+    train = at_the_end(TRAIN, spoil.replace("path.unlink()\n", "").replace("    with pa", "    with pa"))
+    found = Workshop(tmp_path, {"train.py": train}, slots=1).confirmed()
+    assert found.is_caught_by("data changed")
