@@ -95,7 +95,7 @@ BASELINE = 'config["features"] == 1'
         "lines = [*lines, lines[0]]",
         "lines = []",
         'lines = ["no"] * len(lines)',
-        "lines = [\"[\" * 100_000] * len(lines)",
+        'lines = ["[" * 100_000] * len(lines)',
         'lines = [json.dumps({"probability": 0.5})] * len(lines)',
         'lines = [json.dumps({"prediction": "one"})] * len(lines)',
         'lines = [json.dumps({"prediction": "\\ud800"})] * len(lines)',
