@@ -91,10 +91,10 @@ parser.add_argument("--inputs", type=Path)
 parser.add_argument("--out", type=Path)
 args = parser.parse_args()
 config = json.loads((args.model / "config.json").read_text())
-weights = load_file(args.model / "model.safetensors")["weights"]
+(weights,) = load_file(args.model / "model.safetensors").values()
 with pa.OSFile(str(args.inputs / "data-00000-of-00001.arrow")) as source:
     table = pa.ipc.open_stream(source).read_all()
-x = np.array(table.column("x").to_pylist())[:, : config["features"]]
+x = np.array(table.column("x").to_pylist())[:, : len(weights)]
 p = 1 / (1 + np.exp(-x @ weights))
 predictions = [[1 - float(q), float(q)] for q in p]
 lines = [json.dumps({"prediction": row}) for row in predictions]
