@@ -3,11 +3,15 @@
 What a plain subprocess cannot keep out stands in test_isolation.py.
 """
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from ml_intern.judge.tables import DataError
+from ml_intern.run.compute.local import LocalCompute
+from ml_intern.run.sandbox.plain import PlainSandbox
+from ml_intern.run.spec import RunResult, RunSpec
 from tests.judge.workshop import DATA, PREDICT, SEEDS, TRAIN, Workshop, at_the_end, changed
 
 FIXED = {"data": {"name": "n", "revision": "r", "inputs": ["x"], "label": "y", "split": "fixed"}}
@@ -16,10 +20,10 @@ LINES = 'lines = [json.dumps({"prediction": row}) for row in predictions]'
 
 
 def test_an_honest_experiment_raises_no_guard_and_is_reproduced(tmp_path: Path) -> None:
-    found = Workshop(tmp_path).confirmed()
+    found = Workshop(tmp_path).confirmed(5)
     assert found.guards == set()
     assert found.outcomes == {"ok"}
-    assert len(found.evidence) == 2 * SEEDS
+    assert len(found.evidence) == 10
     assert found.verdict.outcome == "reproduced"
 
 
@@ -249,3 +253,91 @@ if args.variant == "zebra":
 """
     found = Workshop(tmp_path, {"train.py": at_the_end(TRAIN, spoil)}, slots=1).confirmed()
     assert found.is_caught_by("data changed")
+
+
+NO_WEIGHTS = {
+    "missing": "",
+    "under another name": changed(SAVE, "model.safetensors", "model.bin"),
+    "empty": '(args.out / "model.safetensors").touch()',
+    "no safetensors": '(args.out / "model.safetensors").write_text("weights")',
+    "cut short": f'{SAVE}\npath = args.out / "model.safetensors"\nos.truncate(path, path.stat().st_size - 1)',
+    "a header that is a list": '(args.out / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"[]")',
+    "a link": f'{SAVE}\n(args.out / "model.safetensors").rename("w")\n'
+    '(args.out / "model.safetensors").symlink_to(Path("w").absolute())',
+    "a folder": '(args.out / "model.safetensors").mkdir()',
+    "a pipe": 'os.mkfifo(args.out / "model.safetensors")',
+}
+
+
+@pytest.mark.parametrize("name", NO_WEIGHTS)
+def test_a_run_without_readable_weights_is_invalid_and_proves_nothing(tmp_path: Path, name: str) -> None:
+    instead = f"{NO_WEIGHTS[name]}\npass".replace("\n", "\n    ")
+    train = changed(TRAIN, SAVE, f'if args.variant == "zebra":\n    {SAVE}\nelse:\n    {instead}')
+    found = Workshop(tmp_path, {"train.py": train}, {"crash": "worst"}).confirmed()
+    assert found.is_caught_by("no weights")
+    assert {record.variant for record in found.evidence if record.outcome == "invalid"} == {"okapi"}
+
+
+def test_a_pipe_among_the_outputs_is_evidence_of_a_bad_run_and_does_not_hang(tmp_path: Path) -> None:
+    found = Workshop(tmp_path, {"train.py": at_the_end(TRAIN, 'os.mkfifo(args.out / "extra")')}).confirmed()
+    assert found.outcomes == {"invalid"}
+    assert "cannot be copied" in found.details
+    assert found.verdict.outcome == "inconclusive"
+
+
+@pytest.mark.parametrize("place", ["predict/model", "predict/inputs", "predict/predictions.jsonl", "notes"])
+def test_a_run_that_writes_beside_its_output_folder_is_caught(tmp_path: Path, place: str) -> None:
+    train = at_the_end(TRAIN, f'(args.out.parent / "{place}").mkdir(parents=True)')
+    assert Workshop(tmp_path, {"train.py": train}).confirmed().is_caught_by("files outside")
+
+
+class Interrupted(LocalCompute):
+    """Its person presses Ctrl-C as the third run (data, train, predict, …) begins."""
+
+    def __init__(self) -> None:
+        super().__init__(PlainSandbox(), slots=1)
+        self.executed = 0
+
+    def execute(self, spec: RunSpec, stop: threading.Event) -> RunResult:
+        self.executed += 1
+        if self.executed > 3:
+            stop.set()
+        return super().execute(spec, stop)
+
+
+def test_variants_scored_on_different_rows_after_a_resume_are_caught(tmp_path: Path) -> None:
+    """The first run drops the hard rows from the table, for whoever comes after it."""
+    easier = """
+for path in args.data.parent.parent.glob("*/table/table.arrow"):
+    with pa.OSFile(str(path)) as source:
+        table = pa.ipc.open_stream(source).read_all()
+    table = table.filter(abs(np.array(table.column("x").to_pylist()).sum(1)) > 1)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+"""
+    train = at_the_end(TRAIN, f"if args.variant == 'zebra':{easier.replace(chr(10), chr(10) + '    ')}")
+    workshop = Workshop(tmp_path, {"train.py": train}, slots=1)
+    with pytest.raises(KeyboardInterrupt):
+        workshop.laboratory(Interrupted()).confirm(SEEDS)
+    assert [record.variant for record in workshop.ledger.evidence] == ["zebra"]
+    found = workshop.confirmed()
+    assert found.is_caught_by("different n")
+    assert found.is_caught_by("different data")
+
+
+def test_a_resume_of_an_honest_experiment_raises_no_guard(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, slots=1)
+    with pytest.raises(KeyboardInterrupt):
+        workshop.laboratory(Interrupted()).confirm(5)
+    found = workshop.confirmed(5)
+    assert len(found.evidence) == 10
+    assert (found.guards, found.verdict.outcome) == (set(), "reproduced"), found.verdict.reason
+
+
+def test_missing_values_and_cached_files_in_the_data_raise_no_guard(tmp_path: Path) -> None:
+    data = changed(DATA, 'columns = {"x": x', 'x[::7, 3] = float("nan")\ncolumns = {"x": x')
+    cache = '(args.data / "train" / "cache-0123.arrow").write_bytes(b"what datasets.map leaves")'
+    train = at_the_end(changed(TRAIN, "x = x[:, :features]", "x = np.nan_to_num(x)[:, :features]"), cache)
+    predict = changed(PREDICT, "p = 1 /", "x = np.nan_to_num(x)\np = 1 /")
+    found = Workshop(tmp_path, {"data.py": data, "train.py": train, "predict.py": predict}).confirmed(5)
+    assert (found.guards, found.verdict.outcome) == (set(), "reproduced"), found.verdict.reason
