@@ -15,16 +15,20 @@ from ml_intern.plan.plan import ClaimTest, Experiment, Plan
 
 _SIGN_FLIP_FROM = 8  # with fewer seeds an exact sign-flip test cannot reach 0.05 with room to spare
 _MIN_PAIRS = 3
+# From best to worst: a claim tested in several places is as good as its worst one.
+_FROM_BEST_TO_WORST = ("reproduced", "partly", "not reproduced", "not tested", "inconclusive")
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Values of each variant, by seed, for one test; `missing` says which seeds lack a value and why."""
+    """Values of each variant, by seed, for one test; `missing` says which seeds lack a value and why; `measured`
+    counts the seeds in which no crash stands in for a value."""
 
     seeds: tuple[int, ...]
     values: dict[str, tuple[float, ...]]
     effects: tuple[float, ...]
     missing: tuple[str, ...]
+    measured: int
     trust: str
 
 
@@ -38,7 +42,6 @@ def decide(plan: Plan, evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
         records = [record for record in confirm if record.experiment == experiment.id]
         for test in experiment.tests:
             verdict = _judge(plan, experiment, test, records)
-            # A claim tested in several places is as good as its worst place: `partly` when they differ.
             verdicts[test.claim] = _combine(verdicts.get(test.claim), verdict)
     ordered = [verdicts[claim.id] for claim in plan.claims]
     return tuple(_with_holm(ordered))
@@ -79,14 +82,14 @@ def _judge(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequenc
     pairs = _pair(experiment, test, records)
     common |= {"seeds": pairs.seeds, "effects": pairs.effects, "trust": pairs.trust, "level": level}
     common["means"] = {name: statistics.mean(values) for name, values in pairs.values.items() if values}
-    if pairs.missing and experiment.crash == "inconclusive":
+    if pairs.missing:
         reason = f"{len(pairs.missing)} seeds gave no value ({pairs.missing[0]}), and the plan counts none out"
         return Verdict(outcome="inconclusive", reason=reason, **common)
     if plan.scale == "smoke":
         effect = statistics.mean(pairs.effects) if pairs.effects else None
         reason = "a smoke run shows that the steps work; it has too few seeds and rows for a verdict"
         return Verdict(outcome="inconclusive", reason=reason, effect=effect, **common)
-    if len(pairs.effects) < _MIN_PAIRS:
+    if pairs.measured < _MIN_PAIRS:
         return Verdict(outcome="inconclusive", reason="fewer than three seeds gave a finite value", **common)
     if test.kind == "failure":
         return _failure(test, pairs, common)
@@ -95,18 +98,20 @@ def _judge(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequenc
 
 def _pair(experiment: Experiment, test: ClaimTest, records: Iterable[Evidence]) -> _Pairs:
     by_seed: dict[int, dict[str, Evidence]] = {}
-    for record in records:
-        by_seed.setdefault(record.seed, {})[record.variant] = record
+    for run in records:
+        by_seed.setdefault(run.seed, {})[run.variant] = run
     values: dict[str, list[float]] = {name: [] for name in test.contrast}
     seeds, effects, missing = [], [], []
-    trust = "harness"
+    trust, measured = "harness", 0
     for seed in sorted(by_seed):
         found: dict[str, float] = {}
+        crashed = False
         for name in test.contrast:
-            value, why, level = _value(by_seed[seed].get(name), test)
+            record = by_seed[seed].get(name)
+            value, why, level = _value(record, test)
             trust = level if level != "harness" else trust
-            if value is None and experiment.crash == "worst":
-                value = _worst(test, by_seed)
+            if value is None and record is not None and experiment.crash == "worst":
+                value, crashed = _worst(test, by_seed), True
             if value is None:
                 missing.append(f"seed {seed}, {name}: {why}")
             else:
@@ -116,7 +121,9 @@ def _pair(experiment: Experiment, test: ClaimTest, records: Iterable[Evidence]) 
             for name, value in found.items():
                 values[name].append(value)
             effects.append(_effect(test, found))
-    return _Pairs(tuple(seeds), {name: tuple(v) for name, v in values.items()}, tuple(effects), tuple(missing), trust)
+            measured += not crashed
+    by_name = {name: tuple(row) for name, row in values.items()}
+    return _Pairs(tuple(seeds), by_name, tuple(effects), tuple(missing), measured, trust)
 
 
 def _value(record: Evidence | None, test: ClaimTest) -> tuple[float | None, str, str]:
@@ -177,12 +184,14 @@ def _difference(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, 
     effect = statistics.mean(effects)
     low, high = statistics.t_interval(effects, level)
     common |= {"effect": effect, "low": low, "high": high, "p_value": statistics.t_p_value(effects)}
-    if test.kind in ("equivalence", "value"):
+    if test.kind == "value":
         return _within(test, effects, level, common)
-    if all(value == 0 for value in effects):
-        return Verdict(outcome="inconclusive", reason="the difference is exactly zero in every seed", **common)
     if _at_ceiling(test, pairs):
         return Verdict(outcome="inconclusive", reason="the metric is at its ceiling in every variant", **common)
+    if all(value == 0 for value in effects):
+        return Verdict(outcome="inconclusive", reason="the difference is exactly zero in every seed", **common)
+    if test.kind == "equivalence":
+        return _within(test, effects, level, common)
     outcome, reason = _direction(test, effects, low, high, level)
     needed = None
     if outcome == "inconclusive":
@@ -213,6 +222,7 @@ def _within(test: ClaimTest, effects: Sequence[float], level: float, common: dic
     margin = test.margin if test.margin is not None else 0.0
     alpha = 1 - level
     low, high = statistics.t_interval(effects, 1 - 2 * alpha)
+    common |= {"p_value": statistics.tost_p_value(effects, margin)}
     text = f"the {1 - 2 * alpha:.1%} interval is {low:.4g} to {high:.4g}, the margin ± {margin:g}"
     if statistics.tost(effects, margin, alpha):
         return Verdict(outcome="reproduced", reason=f"{text}: it lies inside", **common)
@@ -230,14 +240,19 @@ def _at_ceiling(test: ClaimTest, pairs: _Pairs) -> bool:
 
 
 def _combine(first: Verdict | None, second: Verdict) -> Verdict:
-    if first is None or first.outcome == second.outcome:
-        return second if first is None else first
-    both = {first.outcome, second.outcome}
-    worse = second if second.outcome in ("not reproduced", "inconclusive") else first
-    if both <= {"reproduced", "partly", "not reproduced"}:
-        reason = f"in some conditions only: {first.outcome} ({first.metric}), {second.outcome} ({second.metric})"
-        return worse.model_copy(update={"outcome": "partly", "reason": reason})
-    return worse
+    """A claim tested in several places is as good as its worst; `partly` where it holds in some of them only."""
+    if first is None:
+        return second
+    better, worse = sorted((first, second), key=lambda v: (_FROM_BEST_TO_WORST.index(v.outcome), v.p_value or 0.0))
+    if better.outcome == worse.outcome:
+        return worse
+    if worse.outcome == "not tested":
+        reason = f"{better.outcome} ({better.metric}), but not tested in another condition: {worse.reason}"
+        return better.model_copy(update={"outcome": "inconclusive", "reason": reason})
+    if worse.outcome == "inconclusive":
+        return worse
+    reason = f"in some conditions only: {better.outcome} ({better.metric}), {worse.outcome} ({worse.metric})"
+    return worse.model_copy(update={"outcome": "partly", "reason": reason})
 
 
 def _with_holm(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -249,7 +264,7 @@ def _with_holm(verdicts: Sequence[Verdict]) -> list[Verdict]:
         verdict = out[index]
         changes: dict[str, Any] = {"p_holm": p}
         alpha = 1 - (verdict.level or 0.95)
-        rests_on_p = verdict.outcome in ("reproduced", "partly") and (verdict.low or 0.0) > 0
+        rests_on_p = verdict.outcome in ("reproduced", "partly")
         if rests_on_p and p >= alpha and (verdict.p_value or 0.0) < alpha:
             changes |= {
                 "outcome": "inconclusive",

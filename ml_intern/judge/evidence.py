@@ -32,7 +32,8 @@ class Guard(BaseModel):
 
 class Evidence(BaseModel):
     """One run. Hashes are sha256 in hex; durations in seconds; memory in MiB. `predictions` maps rows scored
-    (`test`, `validation`, `train`) to the file under `predictions/` and its hash; `labels` likewise."""
+    (`test`, `validation`, `train`) to the file under `predictions/` and its hash; `labels` likewise. `weights`: of the
+    file's bytes; `tensors`: of the numbers in it, whatever their names and metadata."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,6 +51,7 @@ class Evidence(BaseModel):
     scripts: dict[str, str]
     data: str
     weights: str = ""
+    tensors: str = ""
     predictions: dict[str, tuple[str, str]] = {}
     labels: dict[str, tuple[str, str]] = {}
     environment: str

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ml_intern.judge.evidence import Evidence, Guard
-from ml_intern.judge.tables import file_hash
+from ml_intern.judge.splits import row_hashes
+from ml_intern.judge.tables import ARROW_NAME, file_hash, read_arrow
 
 _MAX_STEPS_PER_SECOND = 200_000  # far above what one optimiser step on one core can reach
 
@@ -21,7 +22,7 @@ def weights_without_effect(records: Sequence[Evidence]) -> list[Guard]:
     by_weights: dict[str, list[Evidence]] = defaultdict(list)
     for record in records:
         if record.weights:
-            by_weights[record.weights].append(record)
+            by_weights[record.tensors or record.weights].append(record)
     for same in by_weights.values():
         variants, seeds = {r.variant for r in same}, {r.seed for r in same}
         if len(variants) > 1:
@@ -47,12 +48,26 @@ def different_n(records: Sequence[Evidence]) -> list[Guard]:
     return guards
 
 
+def made_differently(records: Sequence[Evidence]) -> list[Guard]:
+    """Runs that are laid side by side although plan, scripts or data changed between them."""
+    versions = {
+        "plan": {record.plan for record in records},
+        "scripts": {json.dumps(record.scripts, sort_keys=True) for record in records},
+        "data": {record.data for record in records},
+    }
+    return [
+        Guard(name=f"different {what}", message=f"the runs were made with {len(found)} versions of the {what}")
+        for what, found in versions.items()
+        if len(found) > 1
+    ]
+
+
 def with_group_guards(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """The evidence with what only shows when an experiment's confirmation runs are laid side by side."""
     found: dict[str, list[Guard]] = {}
     for experiment in {record.experiment for record in evidence}:
         records = [r for r in evidence if r.experiment == experiment and r.phase == "confirm"]
-        found[experiment] = [*weights_without_effect(records), *different_n(records)]
+        found[experiment] = [*weights_without_effect(records), *different_n(records), *made_differently(records)]
     return tuple(
         record.model_copy(update={"guards": (*record.guards, *found[record.experiment])})
         if record.phase == "confirm" and found[record.experiment]
@@ -74,7 +89,34 @@ def scripts_changed(frozen: Mapping[str, str], folder: Path) -> list[Guard]:
     """Files whose hash differs from when they were frozen, that are gone, or that are new."""
     now = script_hashes(folder)
     changed = sorted(name for name in frozen.keys() | now.keys() if frozen.get(name) != now.get(name))
+    changed += sorted(str(path.relative_to(folder)) for path in folder.rglob("__pycache__"))
     return [Guard(name="scripts changed", message=f"changed after freezing: {', '.join(changed)}")] if changed else []
+
+
+def data_changed(folder: Path, expected: Mapping[str, Any]) -> list[Guard]:
+    """Training data that are no longer what the harness wrote. `expected`: part of the split to its table."""
+    changed = [part for part, table in expected.items() if not _holds(folder / part / ARROW_NAME, table)]
+    message = f"the data that training reads were changed: {', '.join(changed)}"
+    return [Guard(name="data changed", message=message)] if changed else []
+
+
+def _holds(path: Path, table: Any) -> bool:
+    try:
+        found = read_arrow(path)
+    except (OSError, ValueError):
+        return False
+    if found.equals(table):
+        return True
+    # NaN is unlike itself: rows are compared as text before anything is said.
+    names = table.column_names
+    return bool(found.schema.equals(table.schema)) and row_hashes(found, names) == row_hashes(table, names)
+
+
+def files_outside(folder: Path, allowed: Sequence[str]) -> list[Guard]:
+    """What a run left in its folder beside the places that it was given."""
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in allowed)
+    message = f"written outside the output folder: {', '.join(strange)}"[:1000]
+    return [Guard(name="files outside", message=message)] if strange else []
 
 
 def script_hashes(folder: Path) -> dict[str, str]:
@@ -106,7 +148,7 @@ def read_metrics(path: Path, limit: int = 20_000) -> list[dict[str, Any]]:
         for line in file:
             try:
                 row = json.loads(line[:10_000])
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):
                 rows.append(row)

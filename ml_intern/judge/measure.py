@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_intern.errors import MlInternError
 from ml_intern.judge import guards
 from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
 from ml_intern.judge.metrics import PredictionError, score
@@ -51,18 +50,26 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     if job.folder.exists():
         shutil.rmtree(job.folder)
     job.on_start(job.folder / "out" / "metrics.jsonl")
-    changed = guards.scripts_changed(job.script_hashes, job.scripts)
+    before = _tampered(job)
     trained = compute.execute(_train_spec(job), stop)
+    found = [*before, *_tampered(job), *guards.files_outside(job.folder, ("out", "cwd", "train.log"))]
     if trained.outcome != "ok":
-        return _evidence(job, compute, trained, [], changed)
+        return _evidence(job, compute, trained, [], found)
     results = [trained]
-    found = [*changed, *guards.too_fast(job.folder / "out" / "metrics.jsonl", trained.wall_seconds)]
-    weights = job.folder / "out" / "model.safetensors"
-    if not weights.is_file() or weights.is_symlink():
-        return _evidence(job, compute, trained, results, found, "invalid", "train.py wrote no model.safetensors")
+    found += guards.too_fast(job.folder / "out" / "metrics.jsonl", trained.wall_seconds)
+    if tensors_hash(job.folder / "out" / "model.safetensors") is None:
+        what = "train.py wrote no model.safetensors, or one that cannot be read"
+        found.append(Guard(name="no weights", message=what, fatal=False))
+        return _evidence(job, compute, trained, results, found, "invalid", what)
     rows = _sealed_rows(job)
-    predicted = compute.execute(_predict_spec(job, rows), stop)
+    try:
+        spec = _predict_spec(job, rows)
+    except OSError as error:  # a pipe, or a name that is taken
+        what = f"What train.py wrote cannot be copied: {error}"[:1000]
+        return _evidence(job, compute, trained, results, found, "invalid", what)
+    predicted = compute.execute(spec, stop)
     results.append(predicted)
+    found += _tampered(job)
     if predicted.outcome != "ok":
         return _evidence(job, compute, predicted, results, found)
     try:
@@ -80,6 +87,13 @@ def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ..
     return tuple(
         metric for metric in experiment.all_metrics if phase == "confirm" or metric.rows in ("validation", "train")
     )
+
+
+def _tampered(job: Job) -> list[Guard]:
+    """Scripts and training data as they are now, against what the harness wrote."""
+    columns = job.table.select([*job.experiment.data.inputs, job.experiment.data.label])
+    parts = {part: columns.take(list(job.split.rows(part))) for part in ("train", "validation")}
+    return [*guards.scripts_changed(job.script_hashes, job.scripts), *guards.data_changed(job.data, parts)]
 
 
 def _limits(experiment: Experiment) -> Limits:
@@ -138,7 +152,7 @@ def _read_predictions(path: Path, rows: int) -> list[Any]:
                 raise PredictionError(f"predict.py wrote more than {rows} lines for {rows} rows.")
             try:
                 predictions.append(json.loads(line)["prediction"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 what = f"Line {number} of the predictions is not a JSON object with 'prediction'."
                 raise PredictionError(what) from None
     if len(predictions) != rows:
@@ -217,11 +231,12 @@ def _evidence(
             "outcome": outcome or told.outcome,
             "exit_code": told.exit_code,
             "detail": detail or log,
-            "guards": tuple(found),
+            "guards": tuple(dict.fromkeys(found)),
             "plan": job.plan,
             "scripts": dict(job.script_hashes),
             "data": job.data_hash,
             "weights": file_hash(weights) if has_weights else "",
+            "tensors": tensors_hash(weights) or "",
             "predictions": predictions or {},
             "labels": labels or {},
             "environment": job.environment,
@@ -251,5 +266,30 @@ def count_parameters(path: Path) -> int | None:
                     count *= int(length)
                 total += count
         return total
-    except (OSError, ValueError, KeyError, TypeError, MlInternError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def tensors_hash(path: Path) -> str | None:
+    """sha256 over the tensors themselves, whatever their names, their order and the metadata beside them. None when
+    it is no safetensors file, or a link."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file() or path.is_symlink():
+        return None
+    try:
+        with safe_open(path, framework="numpy"):  # refuses what is not well-formed
+            pass
+    except (SafetensorError, OSError):
+        return None
+    found = []
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header.pop("__metadata__", None)
+        for tensor in header.values():
+            begin, end = tensor["data_offsets"]
+            file.seek(8 + size + begin)
+            digest = hashlib.sha256(file.read(end - begin)).hexdigest()
+            found.append(f"{tensor['dtype']} {tensor['shape']} {digest}")
+    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()

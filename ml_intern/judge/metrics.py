@@ -82,7 +82,7 @@ def _probabilities(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[A
     try:
         matrix = np.asarray(predictions, dtype=float)
         classes = np.asarray(labels, dtype=int)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise PredictionError("Predictions must be lists of class probabilities.", str(error)) from None
     if matrix.ndim != 2 or matrix.shape[1] < 2:
         raise PredictionError("Predictions must be lists of class probabilities, all of one length.")
@@ -101,7 +101,7 @@ def _numbers(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, An
     try:
         predicted = np.asarray(predictions, dtype=float)
         wanted = np.asarray(labels, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise PredictionError("Predictions must be numbers.", str(error)) from None
     if predicted.shape != wanted.shape:
         raise PredictionError(f"Predictions have shape {predicted.shape}, labels {wanted.shape}.")
@@ -113,6 +113,8 @@ def _numbers(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, An
 def _strings(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[list[str], list[str]]:
     if not all(isinstance(prediction, str) for prediction in predictions):
         raise PredictionError("Predictions must be strings.")
+    if any("\ud800" <= character <= "\udfff" for prediction in predictions for character in prediction):
+        raise PredictionError("A prediction is no valid Unicode: it holds half of a character.")
     return list(predictions), [str(label) for label in labels]
 
 

@@ -62,6 +62,14 @@ def tost(values: Sequence[float], margin: float, alpha: float = 0.05) -> bool:
     return -margin < low and high < margin
 
 
+def tost_p_value(values: Sequence[float], margin: float) -> float:
+    """The larger p of the two one-sided tests: `tost` holds at any alpha above it."""
+    middle = mean(values)
+    beyond = abs(middle) >= margin
+    nearest = t_p_value(values, math.copysign(margin, middle)) / 2
+    return 1 - nearest if beyond else nearest
+
+
 def binomial_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Exact interval of a share (Clopper and Pearson 1934)."""
     from scipy import stats

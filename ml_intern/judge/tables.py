@@ -27,7 +27,7 @@ def read_table(folder: Path) -> Any:
             "data.py wrote no table.", f"there is no table.arrow in {folder.name}/", "Write OUT/table.arrow."
         )
     try:
-        table = pa.concat_tables([_read_arrow(file) for file in files])
+        table = pa.concat_tables([read_arrow(file) for file in files])
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError("The table that data.py wrote cannot be read.", str(error)) from None
     if table.num_rows == 0:
@@ -35,7 +35,8 @@ def read_table(folder: Path) -> Any:
     return table.combine_chunks()
 
 
-def _read_arrow(path: Path) -> Any:
+def read_arrow(path: Path) -> Any:
+    """The table in an IPC stream or file. Raises `pa.ArrowInvalid` (a ValueError) or OSError."""
     import pyarrow as pa
 
     with pa.OSFile(str(path)) as source:

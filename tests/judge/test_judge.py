@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from safetensors.numpy import save_file
 from scipy import stats
 from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
@@ -13,6 +14,7 @@ from ml_intern.errors import MlInternError
 from ml_intern.judge import guards, statistics
 from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.ledger import Ledger, read_ledger
+from ml_intern.judge.measure import count_parameters, tensors_hash
 from ml_intern.judge.metrics import PredictionError, score
 from ml_intern.judge.splits import check_split, draw_split
 from ml_intern.judge.tables import DataError, read_table, write_table
@@ -179,3 +181,39 @@ def test_a_log_that_claims_more_than_the_clock_allows_is_caught(tmp_path: Path) 
     assert guards.too_fast(path, wall_seconds=2.0)
     path.write_text(json.dumps({"step": 1000, "total": 1000}) + "\n")
     assert not guards.too_fast(path, wall_seconds=2.0)
+
+
+def test_half_a_character_in_a_predicted_string_is_refused() -> None:
+    with pytest.raises(PredictionError, match="Unicode"):
+        score("exact_match", ["a\ud800"], ["a"])
+    assert score("exact_match", ["🙂"], ["🙂"]) == 1.0
+
+
+def test_a_log_that_nests_too_deep_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("[" * 100_000 + "\n" + json.dumps({"step": 3}) + "\n")
+    assert guards.read_metrics(path) == [{"step": 3}]
+
+
+@pytest.mark.parametrize("header", [b"[]", b"{}}", b"[" * 100_000, b'{"w": []}', b'{"w": {"shape": [1e999]}}'])
+def test_a_malformed_weights_file_has_neither_parameters_nor_tensors(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert count_parameters(path) is None
+    assert tensors_hash(path) is None
+
+
+def test_tensors_are_the_same_whatever_their_names_order_and_metadata(tmp_path: Path) -> None:
+    a, b = np.arange(6.0), np.ones((2, 3), dtype=np.float32)
+    files = {
+        "one": ({"a": a, "b": b}, None),
+        "same": ({"z": a, "c": b}, {"seed": "2"}),
+        "other": ({"a": a, "b": b * 2}, None),
+        "shape": ({"a": a, "b": b.reshape(3, 2)}, None),
+    }
+    hashes = {}
+    for name, (tensors, metadata) in files.items():
+        save_file(tensors, tmp_path / name, metadata)
+        hashes[name] = tensors_hash(tmp_path / name)
+    assert hashes["one"] == hashes["same"] is not None
+    assert len(set(hashes.values())) == 3
