@@ -1,0 +1,388 @@
+"""Where the tables of a PDF stand: captions, and beside each the frame of rules or the lines that are its table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ml_intern.read.pdf_words import PageContent, Rule, Word
+
+_LABEL = re.compile(
+    r"^(?:(?P<other>Figure|Fig\.|Algorithm|Listing|FIGURE|FIG\.)|Table|TABLE|Tab\.)\s?"
+    r"(?P<number>[A-Z]?\.?\d{1,3}(?:\.\d{1,2})?|[IVXLC]{1,6})\b\s*(?P<mark>[:.|–—])?\s*(?P<rest>.*)$"
+)
+_REACH = 45.0  # points between a caption and its table
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+
+
+@dataclass(frozen=True)
+class Line:
+    """Words on one baseline that stand close together."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def x0(self) -> float:
+        return self.words[0].x0
+
+    @property
+    def x1(self) -> float:
+        return max(word.x1 for word in self.words)
+
+    @property
+    def y(self) -> float:
+        return self.words[0].y
+
+    @property
+    def size(self) -> float:
+        return max(word.size for word in self.words)
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption: its number as in an anchor, its text, its lines; `left` and `right` bound the column it stands in."""
+
+    number: str
+    text: str
+    lines: tuple[Line, ...]
+    page: int
+    left: float
+    right: float
+
+    @property
+    def x0(self) -> float:
+        return min(line.x0 for line in self.lines)
+
+    @property
+    def x1(self) -> float:
+        return max(line.x1 for line in self.lines)
+
+    @property
+    def top(self) -> float:
+        return self.lines[0].y + 0.75 * self.lines[0].size
+
+    @property
+    def bottom(self) -> float:
+        return self.lines[-1].y - 0.25 * self.lines[-1].size
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Rules of one width, one under the other: `heights` from the top down."""
+
+    x0: float
+    x1: float
+    heights: tuple[float, ...]
+
+    @property
+    def top(self) -> float:
+        return self.heights[0]
+
+    @property
+    def bottom(self) -> float:
+        return self.heights[-1]
+
+
+@dataclass(frozen=True)
+class Region:
+    """The place of a table on its page: words inside, heights of the rules that cross it, rules of a part of its
+    width, upright rules, text printed sideways."""
+
+    x0: float
+    x1: float
+    top: float
+    bottom: float
+    words: tuple[Word, ...]
+    rules: tuple[float, ...] = ()
+    parts: tuple[Rule, ...] = ()
+    upright: tuple[Rule, ...] = ()
+    sideways: tuple[Word, ...] = ()
+
+
+def lines_of(words: Iterable[Word], gap: float = 1.0) -> list[Line]:
+    """Words to lines from the top down, parted where the space is wider than `gap` times the font size."""
+    rows: list[list[Word]] = []
+    for word in sorted(words, key=lambda word: (-word.y, word.x0)):
+        if rows and rows[-1][0].y - word.y <= 0.2 * word.size:
+            rows[-1].append(word)
+        else:
+            rows.append([word])
+    lines = []
+    for row in rows:
+        row.sort(key=lambda word: word.x0)
+        current = [row[0]]
+        for word in row[1:]:
+            if word.x0 - max(before.x1 for before in current) > gap * max(word.size, current[-1].size):
+                lines.append(Line(tuple(current)))
+                current = []
+            current.append(word)
+        lines.append(Line(tuple(current)))
+    return lines
+
+
+def gutter(page: PageContent, lines: Sequence[Line]) -> float | None:
+    """Where the space between two columns of text stands (x), or None on a page of one column."""
+    middle = page.width / 2
+    wide = [line for line in lines if line.x1 - line.x0 > 0.25 * page.width]
+    left = [line for line in wide if line.x1 < middle + 6]
+    right = [line for line in wide if line.x0 > middle - 6]
+    if min(len(left), len(right)) < 6 or len(wide) - len(left) - len(right) > len(left) + len(right):
+        return None
+    return (Counter(round(line.x1) for line in left).most_common(1)[0][0] + min(line.x0 for line in right)) / 2
+
+
+def captions(page: PageContent) -> tuple[list[Caption], list[Line]]:
+    """(captions of tables, first lines of every caption of anything), from the top down."""
+    lines = lines_of(page.words)
+    split = gutter(page, lines)
+    found: list[tuple[Line, re.Match[str]]] = []
+    barriers: list[Line] = []
+    for line in lines:
+        match = _LABEL.match(line.text)
+        if match is None or not _labels(page, line, match, lines):
+            continue
+        barriers.append(line)
+        if not match["other"]:
+            found.append((line, match))
+    return [_caption(page, line, match, lines, barriers, split) for line, match in found], barriers
+
+
+def _labels(page: PageContent, line: Line, match: re.Match[str], lines: Sequence[Line]) -> bool:
+    """Whether the line is a caption's first, not a sentence that happens to begin with "Table 2"."""
+    if match["mark"] not in (None, "."):
+        return True
+    if match["mark"] is None and match["rest"] and line.words[0].chars[0] not in page.labels:
+        return False
+    for above in lines:
+        close = 0 < above.y - line.y <= 1.35 * line.size and min(above.x1, line.x1) - max(above.x0, line.x0) > 0
+        if close and not _rule_between(page.across, line.x0, line.x1, line.y, above.y):
+            return False
+    return True
+
+
+def _rule_between(rules: Iterable[Rule], x0: float, x1: float, low: float, high: float) -> bool:
+    return any(low < rule.at < high and rule.start < x1 and rule.end > x0 for rule in rules)
+
+
+def _caption(
+    page: PageContent,
+    first: Line,
+    match: re.Match[str],
+    lines: Sequence[Line],
+    barriers: Sequence[Line],
+    split: float | None,
+) -> Caption:
+    left, right = _bounds(page, first, barriers, split)
+    inside = [line for line in lines if line.x0 >= left - 3 and line.x1 <= right + 3]
+    kept = [first]
+    # A wide space may part the label from its text.
+    beside = [line for line in inside if abs(line.y - first.y) < 2 and 0 < line.x0 - first.x1 < 3 * first.size]
+    if not match["rest"] and beside:
+        kept = [Line(first.words + beside[0].words)]
+    for line in inside:
+        last = kept[-1]
+        if not 0.5 * last.size < last.y - line.y <= 1.5 * last.size or line in barriers:
+            continue
+        alone = sum(abs(other.y - line.y) < 2 for other in inside) == 1
+        alike = abs(line.size - last.size) <= 0.15 * last.size
+        if alone and alike and not _rule_between(page.across, left, right, line.y, last.y):
+            kept.append(line)
+    head = match["rest"] if len(kept[0].words) == len(first.words) else f"{match['rest']} {beside[0].text}"
+    texts = [head.strip(), *(line.text for line in kept[1:])]
+    return Caption(_number(match["number"]), joined(texts), tuple(kept), page.number, left, right)
+
+
+def _bounds(page: PageContent, line: Line, barriers: Sequence[Line], split: float | None) -> tuple[float, float]:
+    """The sides between which a caption's table may stand: of its column, and of the caption beside it."""
+    left, right = 0.0, page.width
+    if split is not None and line.x1 <= split + 4:
+        right = split
+    elif split is not None and line.x0 >= split - 4:
+        left = split
+    for other in barriers:
+        if other is not line and abs(other.y - line.y) < 2:
+            if other.x0 > line.x1:
+                right = min(right, (line.x1 + other.x0) / 2)
+            elif other.x1 < line.x0:
+                left = max(left, (other.x1 + line.x0) / 2)
+    return left, right
+
+
+def _number(text: str) -> str:
+    if not re.fullmatch(r"[IVXLC]+", text):
+        return text
+    values = [_ROMAN[letter] for letter in text]
+    return str(sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True)))
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Lines of one text: a word broken at the line's end is mended."""
+    out = ""
+    for text in texts:
+        if out.endswith("-") and len(out) > 1 and out[-2].isalpha() and text[:1].isalpha():
+            out = (out[:-1] if text[:1].islower() and out[-2].islower() else out) + text
+        else:
+            out = f"{out} {text}" if out and text else out + text
+    return out
+
+
+def frames(page: PageContent, barriers: Sequence[Line]) -> list[Frame]:
+    """Rules of the same width one under the other, parted where a caption or running text stands between them."""
+    groups: list[list[Rule]] = []
+    for rule in sorted(page.across, key=lambda rule: -rule.at):
+        if rule.end - rule.start < 30:
+            continue
+        for group in groups:
+            if abs(group[0].start - rule.start) <= 3 and abs(group[0].end - rule.end) <= 3:
+                group.append(rule)
+                break
+        else:
+            groups.append([rule])
+    lines = lines_of(page.words)
+    out: list[Frame] = []
+    for group in groups:
+        x0, x1 = group[0].start, group[0].end
+        heights = [group[0].at]
+        for above, rule in zip(group, group[1:], strict=False):
+            if _parted(x0, x1, rule.at, above.at, lines, barriers):
+                out.append(Frame(x0, x1, tuple(heights)))
+                heights = []
+            heights.append(rule.at)
+        out.append(Frame(x0, x1, tuple(heights)))
+    trimmed = [frame for frame in (_trimmed(frame, page.words) for frame in out) if frame]
+    return [frame for frame in trimmed if not any(_inside(frame, other) for other in trimmed)]
+
+
+def _parted(x0: float, x1: float, low: float, high: float, lines: Sequence[Line], barriers: Sequence[Line]) -> bool:
+    between = [line for line in lines if low < line.y < high and line.x1 > x0 and line.x0 < x1]
+    prose = [line for line in between if line.x1 - line.x0 > 0.85 * (x1 - x0) and len(line.words) > 5]
+    return any(line in between for line in barriers) or len(prose) >= 3
+
+
+def _trimmed(frame: Frame, words: Sequence[Word]) -> Frame | None:
+    """Without the rules above its first and below its last words: a running head's, say; double rules become one."""
+    heights = list(frame.heights)
+    inside = [word.y for word in words if frame.x0 - 2 <= (word.x0 + word.x1) / 2 <= frame.x1 + 2]
+    kept = [heights[0]]
+    for height in heights[1:]:
+        if any(height < y < kept[-1] for y in inside):
+            kept.append(height)
+        elif len(kept) == 1:
+            kept[0] = height
+    return Frame(frame.x0, frame.x1, tuple(kept))
+
+
+def _inside(frame: Frame, other: Frame) -> bool:
+    """A frame of a part of the width, within another of two rules or more: the rules under spanning headers."""
+    narrower = other.x1 - other.x0 > frame.x1 - frame.x0 + 3
+    across = other.x0 - 3 <= frame.x0 and frame.x1 <= other.x1 + 3
+    return narrower and across and len(other.heights) > 1 and other.bottom <= frame.bottom and frame.top <= other.top
+
+
+def framed(page: PageContent, caption: Caption, free: Sequence[Frame]) -> list[tuple[float, str, Frame]]:
+    """(distance in points, "below" or "above", frame) of each frame that may be the caption's table, nearest first."""
+    out = []
+    for frame in free:
+        shared = min(frame.x1, caption.x1) - max(frame.x0, caption.x0)
+        beside = shared < 0.3 * min(frame.x1 - frame.x0, caption.x1 - caption.x0)
+        if beside or frame.x0 < caption.left - 6 or frame.x1 > caption.right + 6:
+            continue
+        if frame.top <= caption.bottom + 4:
+            gap, side, low, high = caption.bottom - frame.top, "below", frame.top, caption.lines[-1].y
+        elif frame.bottom >= caption.top - 4:
+            gap, side, low, high = frame.bottom - caption.top, "above", caption.lines[0].y, frame.bottom
+        else:
+            continue
+        between = {round(word.y) for word in page.words if _within(word, frame) and low < word.y < high - 1}
+        # Rows may stand outside the outermost rule: a few lines between are no hindrance, running text is.
+        if gap <= _REACH and (not between or (len(frame.heights) == 1 and len(between) <= 3)):
+            out.append((max(gap, 0.0), side, frame))
+    return sorted(out, key=lambda option: option[0])
+
+
+def _within(word: Word, frame: Frame) -> bool:
+    return frame.x0 - 2 <= (word.x0 + word.x1) / 2 <= frame.x1 + 2
+
+
+def region_of_frame(page: PageContent, caption: Caption, frame: Frame) -> Region:
+    """The region of a frame, and the rows that stand right outside its outermost rules."""
+    lines = [line for line in lines_of(page.words, 0.5) if frame.x0 - 3 <= line.x0 and line.x1 <= frame.x1 + 3]
+    own = {id(word) for line in caption.lines for word in line.words}
+    lines = [line for line in lines if not any(id(word) in own for word in line.words)]
+    top, bottom = _grown(lines, frame.top, 1), _grown(lines, frame.bottom, -1)
+    return _region(page, frame.x0, frame.x1, top, bottom)
+
+
+def _grown(lines: Sequence[Line], edge: float, way: int) -> float:
+    """The edge moved outward (`way` 1: up, -1: down) over rows of several cells that follow without a space."""
+    while True:
+        rows = Counter(
+            round(line.y) for line in lines if 0 < way * (line.y + 0.25 * line.size - edge) < 1.5 * line.size
+        )
+        near = [line for line in lines if rows[round(line.y)] >= 2 and _touches(line, edge, way)]
+        if not near:
+            return edge
+        line = near[0]
+        edge = line.y + way * 0.9 * line.size if way > 0 else line.y - 0.3 * line.size
+
+
+def _touches(line: Line, edge: float, way: int) -> bool:
+    near_end = line.y - 0.25 * line.size if way > 0 else line.y + 0.75 * line.size
+    return -1.5 < way * (near_end - edge) < 0.6 * line.size
+
+
+def loose_region(page: PageContent, caption: Caption, barriers: Sequence[Line]) -> Region | None:
+    """The lines of several cells right below the caption, or right above it, where there are no two rules."""
+    rows: dict[int, list[Line]] = {}
+    for line in lines_of(page.words, 0.5):
+        if line.x0 >= caption.left - 3 and line.x1 <= caption.right + 3:
+            rows.setdefault(round(line.y), []).append(line)
+    stops = {round(line.y) for line in barriers}
+    heights = sorted(rows)
+    below = _run(rows, [y for y in reversed(heights) if y < caption.bottom], caption.bottom, stops)
+    above = _run(rows, [y for y in heights if y > caption.top], caption.top, stops)
+    taken = max(below, above, key=len)
+    if len(taken) < 2:
+        return None
+    lines = [line for y in taken for line in rows[y]]
+    size = max(line.size for line in lines)
+    x0, x1 = min(line.x0 for line in lines) - 1, max(line.x1 for line in lines) + 1
+    return _region(page, x0, x1, max(line.y for line in lines) + size, min(line.y for line in lines) - 0.35 * size)
+
+
+def _run(rows: dict[int, list[Line]], heights: Sequence[int], edge: float, stops: set[int]) -> list[int]:
+    taken: list[int] = []
+    for y in heights:
+        size = max(line.size for line in rows[y])
+        reach = 3 * size if not taken else 2.2 * size
+        if y in stops or abs(edge - y) > reach or len(rows[y]) < 2:
+            break
+        taken.append(y)
+        edge = y
+    return taken
+
+
+def _region(page: PageContent, x0: float, x1: float, top: float, bottom: float) -> Region:
+    def holds(word: Word) -> bool:
+        return x0 - 2 <= (word.x0 + word.x1) / 2 <= x1 + 2 and bottom < word.y + 0.2 * word.size < top
+
+    across = [rule for rule in page.across if bottom - 1 <= rule.at <= top + 1]
+    across = [rule for rule in across if rule.start >= x0 - 4 and rule.end <= x1 + 4]
+    full = tuple(sorted({rule.at for rule in across if rule.end - rule.start > 0.9 * (x1 - x0)}, reverse=True))
+    return Region(
+        x0,
+        x1,
+        top,
+        bottom,
+        tuple(word for word in page.words if holds(word)),
+        full,
+        tuple(rule for rule in across if rule.at not in full),
+        tuple(r for r in page.upright if x0 + 2 < r.at < x1 - 2 and r.start < top and r.end > bottom),
+        tuple(word for word in page.sideways if holds(word)),
+    )
