@@ -52,7 +52,7 @@ class Word:
 
 
 class Rule(NamedTuple):
-    """A drawn line. Horizontal: from `start` to `end` at height `at`; vertical: from `start` up to `end` at x = `at`."""
+    """A drawn line. Horizontal: from `start` to `end` at height `at`; upright: from `start` up to `end` at x = `at`."""
 
     start: float
     end: float
@@ -75,7 +75,7 @@ class PageContent:
 
 
 class _Char(NamedTuple):
-    index: int
+    place: int
     text: str
     x0: float
     x1: float
@@ -168,7 +168,7 @@ def _words(chars: Sequence[_Char]) -> Iterator[Word]:
         if current is None or level is None:
             if current:
                 yield current.word(start)
-            current, start = _Open(char, char.text, char.x1, 0, [char.index]), char.x0
+            current, start = _Open(char, char.text, char.x1, 0, [char.place]), char.x0
             continue
         if level and level != current.level and char.text not in _MARKS and char.text != "±":
             current.text += "^" if level > 0 else "_"
@@ -176,7 +176,7 @@ def _words(chars: Sequence[_Char]) -> Iterator[Word]:
         current.text += char.text
         current.level = level
         current.x1 = max(current.x1, char.x1)
-        current.chars.append(char.index)
+        current.chars.append(char.place)
     if current:
         yield current.word(start)
 
@@ -237,7 +237,7 @@ def _sideways(chars: Sequence[_Char]) -> Iterator[Word]:
             text = "".join(part.text for part in run)
             low = min(part.y for part in run)
             ends = min(part.x0 for part in run), max(part.x1 for part in run)
-            yield Word(text, *ends, low, last.size, tuple(part.index for part in run))
+            yield Word(text, *ends, low, last.size, tuple(part.place for part in run))
             run = []
         if char:
             run.append(char)
