@@ -71,25 +71,33 @@ class Caption:
         return self.lines[-1].y - 0.25 * self.lines[-1].size
 
 
-def lines_of(words: Iterable[Word], gap: float = 1.0) -> list[Line]:
-    """Words to lines from the top down, parted where the space is wider than `gap` times the font size."""
+def rows_of(words: Iterable[Word], gap: float = 1.0) -> list[list[Line]]:
+    """Words by baseline from the top down, each row parted where the space is wider than `gap` times the size."""
     rows: list[list[Word]] = []
     for word in sorted(words, key=lambda word: (-word.y, word.x0)):
         if rows and rows[-1][0].y - word.y <= 0.2 * word.size:
             rows[-1].append(word)
         else:
             rows.append([word])
-    lines = []
-    for row in rows:
-        row.sort(key=lambda word: word.x0)
-        current = [row[0]]
-        for word in row[1:]:
-            if word.x0 - max(before.x1 for before in current) > gap * max(word.size, current[-1].size):
-                lines.append(Line(tuple(current)))
-                current = []
-            current.append(word)
-        lines.append(Line(tuple(current)))
-    return lines
+    return [_pieces(sorted(row, key=lambda word: word.x0), gap) for row in rows]
+
+
+def lines_of(words: Iterable[Word], gap: float = 1.0) -> list[Line]:
+    """The pieces of all rows, from the top down."""
+    return [line for row in rows_of(words, gap) for line in row]
+
+
+def _pieces(row: Sequence[Word], gap: float) -> list[Line]:
+    lines: list[Line] = []
+    current = [row[0]]
+    reached = row[0].x1
+    for word in row[1:]:
+        if word.x0 - reached > gap * max(word.size, current[-1].size):
+            lines.append(Line(tuple(current)))
+            current = []
+        current.append(word)
+        reached = max(reached, word.x1)
+    return [*lines, Line(tuple(current))]
 
 
 def gutter(page: PageContent, lines: Sequence[Line]) -> float | None:

@@ -189,7 +189,9 @@ def _level(current: _Open, char: _Char) -> int | None:
     if gap < -0.6 * base.size or abs(rise) > 0.7 * base.size or char.size > 1.3 * base.size:
         return None
     moved = smaller and abs(rise) > _LEVEL * base.size
-    if gap > _GLUED * base.size or (char.spaced and not (moved and gap < 0.1 * base.size)):
+    # The space before or after a superscript is the PDF reader's guess, not the paper's, where there is none to see.
+    guessed = (moved or current.level != 0) and gap < 0.1 * base.size
+    if gap > _GLUED * base.size or (char.spaced and not guessed):
         return None
     if abs(rise) <= _LEVEL * base.size:
         return 0
