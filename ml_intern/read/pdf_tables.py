@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ml_intern.read.anchors import Unique, cell_anchors
 from ml_intern.read.paper import Table
@@ -70,7 +71,17 @@ def read_tables(pages: Sequence[PageContent]) -> Found:
     ]
     for part in read:
         warnings += [f"Table {part.caption.number} on page {part.caption.page}: {note}" for note in part.grid.notes]
+    warnings += [warning for page in pages for warning in _turned(page)]
     return Found(_tables(read), tuple(warnings), _used(read))
+
+
+def _turned(page: PageContent) -> list[str]:
+    """A warning for every caption that is printed sideways."""
+    return [
+        f"Table {after.text.rstrip(':.')} on page {page.number} is not read as a grid: it is printed sideways"
+        for word, after in pairwise(page.sideways)
+        if word.text.lower() == "table" and after.text.endswith((":", "."))
+    ]
 
 
 def _choose(places: Sequence[_Place]) -> None:
@@ -124,8 +135,7 @@ def _read(place: _Place, beside: Sequence[Frame]) -> list[_Read] | str:
     else:
         loose = loose_region(page, caption, place.barriers)
         if loose is None:
-            turned = any(word.text in ("Table", "TABLE") for word in page.sideways)
-            return "it is printed sideways" if turned else "no rows of cells stand by its caption"
+            return "no rows of cells stand by its caption"
         regions = [loose]
     try:
         return [_Read(caption, region, read_grid(region)) for region in regions]
