@@ -75,7 +75,8 @@ def _first_block_named(columns: tuple[str, ...], rows: list[Row]) -> list[Row]:
 
 
 def _heads_block(texts: list[str], below: list[str]) -> bool:
-    """A row of words over a row of numbers, in every column that it fills."""
+    """A row of words over a row of numbers, in every column that it fills: in two at least, since a word over a number
+    in one column is a list of settings."""
     filled = [place for place in range(1, len(texts)) if texts[place]]
     words = all(parse_number(texts[place]) is None for place in filled)
-    return bool(filled and below) and words and all(parse_number(below[place]) is not None for place in filled)
+    return bool(len(filled) > 1 and below) and words and all(parse_number(below[place]) is not None for place in filled)

@@ -111,10 +111,26 @@ def gutter(page: PageContent, lines: Sequence[Line]) -> float | None:
     return (Counter(round(line.x1) for line in left).most_common(1)[0][0] + min(line.x0 for line in right)) / 2
 
 
-def captions(page: PageContent) -> tuple[list[Caption], list[Line]]:
-    """(captions of tables, first lines of every caption of anything), from the top down."""
+def gutters(pages: Sequence[PageContent]) -> dict[int, float | None]:
+    """The space between two columns by page number. A page that does not show it itself, being full of tables, has
+    that of the others, unless many of its lines cross it."""
+    lines = {page.number: lines_of(page.words) for page in pages}
+    own = {page.number: gutter(page, lines[page.number]) for page in pages}
+    known = sorted(place for place in own.values() if place is not None)
+    if len(known) * 3 < len(pages) or not known:
+        return own
+    usual = known[len(known) // 2]
+    for number, place in own.items():
+        crossing = sum(line.x0 < usual - 10 and line.x1 > usual + 10 for line in lines[number])
+        if place is None and crossing <= 0.1 * len(lines[number]):
+            own[number] = usual
+    return own
+
+
+def captions(page: PageContent, split: float | None) -> tuple[list[Caption], list[Line]]:
+    """(captions of tables, first lines of every caption of anything), from the top down. `split` is where the space
+    between two columns stands."""
     lines = lines_of(page.words)
-    split = gutter(page, lines)
     found: list[tuple[Line, re.Match[str]]] = []
     barriers: list[Line] = []
     for line in lines:
@@ -131,7 +147,8 @@ def _labels(page: PageContent, line: Line, match: re.Match[str], lines: Sequence
     """Whether the line is a caption's first, not a sentence that happens to begin with "Table 2"."""
     if match["mark"] not in (None, "."):
         return True
-    if match["mark"] is None and match["rest"] and line.words[0].chars[0] not in page.labels:
+    rest = match["rest"]
+    if match["mark"] is None and rest[:1].islower() and line.words[0].chars[0] not in page.labels:
         return False
     for above in lines:
         close = 0 < above.y - line.y <= 1.35 * line.size and min(above.x1, line.x1) - max(above.x0, line.x0) > 0

@@ -42,16 +42,17 @@ class Columns:
         return [min(range(len(self.columns)), key=lambda place: _distance(self.columns[place], middle))]
 
 
-def split_at(rows: Rows, upright: Sequence[Rule]) -> list[list[Line]]:
-    """The rows with every piece parted where an upright rule stands between its words."""
+def split_at(rows: Rows, upright: Sequence[Rule], header: int, tight: bool) -> list[list[Line]]:
+    """The rows with every piece parted where an upright rule stands between its words. `tight`: also between the
+    quantities of a run of them, and between all words of the header."""
     out = []
-    for row in rows:
+    for number, row in enumerate(rows):
         pieces: list[Line] = []
         for piece in row:
             current: list[Word] = []
-            for word in piece.words:
-                here = [rule for rule in upright if current and current[-1].x1 - 1 <= rule.at <= word.x0 + 1]
-                if any(rule.start <= word.y + 0.5 * word.size and rule.end >= word.y for rule in here):
+            for place, word in enumerate(piece.words):
+                near = tight and (number < header or _in_run(piece.words, place))
+                if current and (near or _ruled_off(current[-1], word, upright)):
                     pieces.append(Line(tuple(current)))
                     current = []
                 current.append(word)
@@ -60,17 +61,26 @@ def split_at(rows: Rows, upright: Sequence[Rule]) -> list[list[Line]]:
     return out
 
 
+def _ruled_off(left: Word, right: Word, upright: Sequence[Rule]) -> bool:
+    return any(
+        left.x1 - 1 <= rule.at <= right.x0 + 1 and rule.start <= right.y + 0.5 * right.size and rule.end >= right.y
+        for rule in upright
+    )
+
+
+def _in_run(words: Sequence[Word], place: int) -> bool:
+    """Whether the word is a quantity with another beside it."""
+    beside = [*words[max(0, place - 1) : place], *words[place + 1 : place + 2]]
+    return parse_number(words[place].text) is not None and any(parse_number(word.text) is not None for word in beside)
+
+
 def find_columns(rows: Rows, header: int, space: float, upright: Sequence[Rule]) -> Columns:
     """The columns of `rows`, of which the first `header` head the table; `space` is the least width between two
     columns, in points."""
     spanning = _spanning(rows, header)
-    for _ in range(2):
-        columns = _gathered(rows, spanning, space, upright)
-        stray = _stray_headers(rows, header, columns, spanning)
-        if not stray:
-            break
-        spanning |= stray
-    found = Columns(columns, spanning)
+    # A header's upper rows say nothing of where columns end: their cells may head several.
+    spanning |= {id(piece) for row in rows[: max(0, header - 1)] for piece in row}
+    found = Columns(_gathered(rows, spanning, space, upright), spanning)
     return _merged(rows, header, found) if header else found
 
 
@@ -111,22 +121,6 @@ def _gathered(rows: Rows, spanning: set[int], space: float, upright: Sequence[Ru
         else:
             columns.append(Column(x0, x1))
     return columns
-
-
-def _stray_headers(rows: Rows, header: int, columns: Sequence[Column], spanning: set[int]) -> set[int]:
-    """Pieces of upper header rows that stand alone in a column: a header over two columns, narrower than the space
-    between them."""
-    stray: set[int] = set()
-    for column in columns:
-        inside = [
-            (number, piece)
-            for number, row in enumerate(rows)
-            for piece in row
-            if id(piece) not in spanning and column.x0 <= (piece.x0 + piece.x1) / 2 <= column.x1
-        ]
-        if inside and all(number < header - 1 for number, _ in inside):
-            stray |= {id(piece) for _, piece in inside}
-    return stray
 
 
 def _merged(rows: Rows, header: int, found: Columns) -> Columns:

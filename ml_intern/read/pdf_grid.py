@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from statistics import median
 
 from ml_intern.read.grid import GridRow, body_rows, is_heading, join_header
+from ml_intern.read.numbers import parse_number
 from ml_intern.read.paper import Row
 from ml_intern.read.pdf_captions import Line, rows_of
 from ml_intern.read.pdf_columns import Columns, Rows, find_columns, header_spans, split_at
 from ml_intern.read.pdf_regions import Region
 from ml_intern.read.pdf_rows import Measure, Piece, Strip, measure, rows_of_band
 
-_SPACES = (0.5, 0.3)  # of the font size: the least space between two columns; the second where the first finds none
+# The least space between two columns, as part of the font size; the next where the one before finds no grid. In the
+# last only runs of quantities are parted: between words a space is as wide.
+_SPACES = (0.5, 0.3, 0.15)
 _MAX_ROWS, _MAX_COLUMNS = 300, 60
 _TWO_NUMBERS = re.compile(r"^[-+−]?\d[\d.,]*%?\s+[-+−]?\d[\d.,]*%?(\s|$)")
 _LOST_POWER = re.compile(r"[·×x*]\s*10\d{1,2}$")
@@ -48,11 +51,13 @@ def _read(region: Region, space: float) -> Grid:
     if not region.words:
         raise NoGrid("there are no words in it")
     size = median(word.size for word in region.words)
-    rows = split_at(rows_of(region.words, space), region.upright)
+    tight = space == _SPACES[-1]
+    rows = rows_of(region.words, 0.5 if tight else space)
+    rows = split_at(rows, region.upright, _ruled_header(rows, region.rules) or 1, tight)
     if len(rows) > _MAX_ROWS or max(map(len, rows)) > _MAX_COLUMNS:
         raise NoGrid(f"it has more than {_MAX_ROWS} rows or {_MAX_COLUMNS} columns")
     header = _ruled_header(rows, region.rules)
-    found = find_columns(rows, header or 1, space * size, region.upright)
+    found = find_columns(rows, header or _wordy(rows), space * size, region.upright)
     width = len(found.columns)
     if width < 2:
         raise NoGrid("no two columns can be told apart")
@@ -62,7 +67,9 @@ def _read(region: Region, space: float) -> Grid:
         join_header([" ".join(p.text for p in row if place in heads[id(p)]) for row in rows[:header]])
         for place in range(width)
     )
-    notes: list[str] = []
+    notes = ["its columns stand as close as words: they were told apart by their numbers"] if tight else []
+    if not is_heading(columns):
+        notes.append("its first row holds numbers: it was taken for the header, and may be none")
     strips = [_strip(row, found, region) for row in rows[header:]]
     lines = _logical(strips, region.rules, _measure(strips, found, size), notes)
     grid = [_grid_row(strip, width) for strip in lines]
@@ -79,6 +86,14 @@ def _ruled_header(rows: Rows, rules: Sequence[float]) -> int:
         if 0 < above < len(rows):
             return above if above <= 6 else 0
     return 0
+
+
+def _wordy(rows: Rows) -> int:
+    """How many of the first four rows hold no quantity, at least one."""
+    for number, row in enumerate(rows[:5]):
+        if number and any(parse_number(piece.text) for piece in row[1:]):
+            return number
+    return 1
 
 
 def _header(rows: Rows, ruled: int, found: Columns) -> int:

@@ -95,7 +95,7 @@ def _joined(band: Sequence[Strip]) -> Strip:
         for column, piece in strip.cells.items():
             above = cells.get(column)
             cells[column] = _under(above, piece) if above else piece
-    return Strip(band[0].y, cells, any(strip.spans_all for strip in band))
+    return Strip(band[0].y, cells, len(band) == 1 and band[0].spans_all)
 
 
 def _under(above: Piece, below: Piece) -> Piece:
@@ -142,7 +142,7 @@ def _unwrapped(strips: Sequence[Strip], by: Measure) -> list[Strip]:
         continues = (
             last is not None
             and 0 not in strip.cells
-            and not strip.spans_all
+            and not (strip.spans_all and len(strip.cells) > 1)
             and all(
                 column in last.cells
                 and not piece.is_number

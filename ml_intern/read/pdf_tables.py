@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from ml_intern.read.anchors import Unique, cell_anchors
 from ml_intern.read.paper import Table
-from ml_intern.read.pdf_captions import Caption, Line, captions
+from ml_intern.read.pdf_captions import Caption, Line, captions, gutters
 from ml_intern.read.pdf_grid import Grid, NoGrid, read_grid
 from ml_intern.read.pdf_regions import Frame, Region, framed, frames, loose_region, region_of_frame
 from ml_intern.read.pdf_words import PageContent
@@ -49,8 +49,9 @@ def read_tables(pages: Sequence[PageContent]) -> Found:
     """All tables of the pages that have a caption. Raises nothing: what is no grid gets a warning."""
     places: list[_Place] = []
     free: dict[int, list[Frame]] = {}
+    splits = gutters(pages)
     for page in pages:
-        heads, barriers = captions(page)
+        heads, barriers = captions(page, splits[page.number])
         if heads:
             free[page.number] = frames(page, barriers)
         places += [_Place(page, head, barriers, framed(page, head, free[page.number])) for head in heads]

@@ -151,6 +151,7 @@ class _Open:
     base: _Char
     text: str
     x1: float
+    last: _Char
     level: int = 0
     chars: list[int] = field(default_factory=list)
     doubtful: bool = False
@@ -168,13 +169,13 @@ def _words(chars: Sequence[_Char]) -> Iterator[Word]:
         if current is None or level is None:
             if current:
                 yield current.word(start)
-            current, start = _Open(char, char.text, char.x1, 0, [char.place]), char.x0
+            current, start = _Open(char, char.text, char.x1, char, 0, [char.place]), char.x0
             continue
         if level and level != current.level and char.text not in _MARKS and char.text != "±":
             current.text += "^" if level > 0 else "_"
         current.doubtful |= _glued(current, char, level)
         current.text += char.text
-        current.level = level
+        current.level, current.last = level, char
         current.x1 = max(current.x1, char.x1)
         current.chars.append(char.place)
     if current:
@@ -184,6 +185,8 @@ def _words(chars: Sequence[_Char]) -> Iterator[Word]:
 def _level(current: _Open, char: _Char) -> int | None:
     """0 on the baseline, 1 raised, -1 lowered; None when `char` begins another word."""
     base = current.base
+    if (char.x0, char.x1, char.y) == (current.last.x0, current.last.x1, current.last.y):
+        return current.level  # the second letter of a ligature has the place of the first
     gap, rise = char.x0 - current.x1, char.y - base.y
     smaller = char.size < 0.9 * base.size
     if gap < -0.6 * base.size or abs(rise) > 0.7 * base.size or char.size > 1.3 * base.size:
@@ -245,21 +248,17 @@ def _sideways(chars: Sequence[_Char]) -> Iterator[Word]:
             run.append(char)
 
 
+_Matrix = tuple[float, float, float, float, float, float]
+
+
 def _rules(page: Any) -> tuple[list[Rule], list[Rule]]:
     """(horizontal, vertical) rules: thin paths, and the edges of stroked rectangles. Pieces that touch are joined."""
     import pypdfium2.raw as raw
 
     across: list[Rule] = []
     upright: list[Rule] = []
-    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
     fill, stroke = ctypes.c_int(), ctypes.c_int()
-    for number in range(min(raw.FPDFPage_CountObjects(page), _MAX_OBJECTS)):
-        thing = raw.FPDFPage_GetObject(page, number)
-        if raw.FPDFPageObj_GetType(thing) != raw.FPDF_PAGEOBJ_PATH:
-            continue
-        if not raw.FPDFPageObj_GetBounds(thing, left, bottom, right, top):
-            continue
-        x0, y0, x1, y1 = left.value, bottom.value, right.value, top.value
+    for thing, (x0, y0, x1, y1) in _paths(page):
         if y1 - y0 <= 3 and x1 - x0 >= 4:
             across.append(Rule(x0, x1, (y0 + y1) / 2))
         elif x1 - x0 <= 3 and y1 - y0 >= 4:
@@ -272,12 +271,45 @@ def _rules(page: Any) -> tuple[list[Rule], list[Rule]]:
     return _joined(across), _joined(upright)
 
 
+def _paths(page: Any) -> Iterator[tuple[Any, tuple[float, float, float, float]]]:
+    """Drawn paths with their boxes on the page (left, bottom, right, top), also those inside forms."""
+    import pypdfium2.raw as raw
+
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    matrix = raw.FS_MATRIX()
+    budget = _MAX_OBJECTS
+    pending: list[tuple[Any, _Matrix, int]] = [(None, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0)]
+    while pending:
+        form, (a, b, c, d, e, f), depth = pending.pop()
+        count = raw.FPDFPage_CountObjects(page) if form is None else raw.FPDFFormObj_CountObjects(form)
+        for number in range(min(count, budget)):
+            budget -= 1
+            thing = raw.FPDFPage_GetObject(page, number) if form is None else raw.FPDFFormObj_GetObject(form, number)
+            kind = raw.FPDFPageObj_GetType(thing)
+            if kind == raw.FPDF_PAGEOBJ_FORM and depth < 3 and raw.FPDFPageObj_GetMatrix(thing, matrix):
+                m = matrix
+                moved = (m.e * a + m.f * c + e, m.e * b + m.f * d + f)
+                turn = (m.a * a + m.b * c, m.a * b + m.b * d, m.c * a + m.d * c, m.c * b + m.d * d)
+                pending.append((thing, (*turn, *moved), depth + 1))
+            elif kind == raw.FPDF_PAGEOBJ_PATH and raw.FPDFPageObj_GetBounds(thing, left, bottom, right, top):
+                corners = ((left.value, bottom.value), (right.value, top.value))
+                (x0, y0), (x1, y1) = ((x * a + y * c + e, x * b + y * d + f) for x, y in corners)
+                yield thing, (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+
+
 def _joined(rules: list[Rule]) -> list[Rule]:
-    out: list[Rule] = []
-    for rule in sorted(rules, key=lambda rule: (round(rule.at), rule.start)):
-        last = out[-1] if out else None
-        if last and abs(last.at - rule.at) <= 1.0 and rule.start - last.end <= 1.5:
-            out[-1] = Rule(last.start, max(last.end, rule.end), last.at)
+    levels: list[list[Rule]] = []
+    for rule in sorted(rules, key=lambda rule: rule.at):
+        if levels and rule.at - levels[-1][0].at <= 1.0:
+            levels[-1].append(rule)
         else:
-            out.append(rule)
+            levels.append([rule])
+    out: list[Rule] = []
+    for level in levels:
+        first = len(out)
+        for rule in sorted(level):
+            if len(out) > first and rule.start - out[-1].end <= 1.5:
+                out[-1] = Rule(out[-1].start, max(out[-1].end, rule.end), out[-1].at)
+            else:
+                out.append(rule)
     return out
