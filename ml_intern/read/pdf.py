@@ -40,6 +40,7 @@ class _RawPage:
     aligned: bool  # whether places in the text are the places of its characters
     content: PageContent | None
     skipped: bool  # too full to be looked through for tables
+    damaged: bool = False
 
 
 def read_pdf(data: bytes, source: Source) -> Paper:
@@ -54,7 +55,7 @@ def read_pdf(data: bytes, source: Source) -> Paper:
         raise _cannot_open(str(error)) from None
     try:
         count = len(document)
-        raw = [_raw_page(document[number], number + 1) for number in range(min(count, _MAX_PAGES))]
+        raw = [_raw_page(document, number) for number in range(min(count, _MAX_PAGES))]
         title = (document.get_metadata_dict().get("Title") or "").strip()
     finally:
         document.close()
@@ -67,6 +68,8 @@ def read_pdf(data: bytes, source: Source) -> Paper:
             "Run it through a text recogniser (ocrmypdf, say), or give the LaTeX source.",
         )
     warnings = _warnings(count, raw, found)
+    if b"%%EOF" not in data[-2048:]:
+        warnings.append("the end of the file is missing: parts of the paper may be missing too")
     lines = [_Line(line, number) for number, text in enumerate(pages, 1) for line in text.split("\n")]
     sections, elements = _structure(lines)
     abstract = next((" ".join(p.text for p in s.paragraphs) for s in sections if s.anchor == "sec:abstract"), "")
@@ -90,6 +93,9 @@ def _cannot_open(why: str) -> PaperError:
 
 def _warnings(count: int, raw: list[_RawPage], found: Found) -> list[str]:
     warnings = list(found.warnings)
+    damaged = [str(number) for number, page in enumerate(raw, 1) if page.damaged]
+    if damaged:
+        warnings.append(f"damaged, and so not read: page {', '.join(damaged)}")
     skipped = [str(number) for number, page in enumerate(raw, 1) if page.skipped]
     if skipped:
         warnings.append(f"tables were not looked for on page {', '.join(skipped)}: it holds too many characters")
@@ -103,15 +109,22 @@ def _warnings(count: int, raw: list[_RawPage], found: Found) -> list[str]:
     return warnings
 
 
-def _raw_page(page: Any, number: int) -> _RawPage:
-    textpage = page.get_textpage()
+def _raw_page(document: Any, number: int) -> _RawPage:
+    """The page at index `number` (from 0); a damaged one is as empty and marked so."""
+    import pypdfium2 as pdfium
+
+    try:
+        page = document[number]
+        textpage = page.get_textpage()
+    except pdfium.PdfiumError:
+        return _RawPage("", (), False, None, False, damaged=True)
     try:
         text = textpage.get_text_range()
         # Characters beyond the basic plane shift the places: then nothing is put in or taken out.
         aligned = textpage.count_chars() == len(text)
         powers = tuple(_powers(textpage, text)) if aligned else ()
         wanted = _MAY_HOLD_TABLE.search(text.replace("\r", "\n")) is not None
-        content = page_content(page, textpage, number) if wanted else None
+        content = page_content(page, textpage, number + 1) if wanted else None
         return _RawPage(text, powers, aligned, content, wanted and content is None)
     finally:
         textpage.close()

@@ -18,7 +18,7 @@ from ml_intern.read.pdf_rows import Measure, Piece, Strip, measure, rows_of_band
 # The least space between two columns, as part of the font size; the next where the one before finds no grid. In the
 # last only runs of quantities are parted: between words a space is as wide.
 _SPACES = (0.5, 0.3, 0.15)
-_MAX_ROWS, _MAX_COLUMNS = 300, 60
+_MAX_ROWS, _MAX_COLUMNS, _MAX_PIECES = 300, 60, 2500
 _TWO_NUMBERS = re.compile(r"^[-+−]?\d[\d.,]*%?\s+[-+−]?\d[\d.,]*%?(\s|$)")
 _LOST_POWER = re.compile(r"[·×x*]\s*10\d{1,2}$")
 
@@ -54,8 +54,8 @@ def _read(region: Region, space: float) -> Grid:
     tight = space == _SPACES[-1]
     rows = rows_of(region.words, 0.5 if tight else space)
     rows = split_at(rows, region.upright, _ruled_header(rows, region.rules) or 1, tight)
-    if len(rows) > _MAX_ROWS or max(map(len, rows)) > _MAX_COLUMNS:
-        raise NoGrid(f"it has more than {_MAX_ROWS} rows or {_MAX_COLUMNS} columns")
+    if len(rows) > _MAX_ROWS or max(map(len, rows)) > _MAX_COLUMNS or sum(map(len, rows)) > _MAX_PIECES:
+        raise NoGrid(f"it has more than {_MAX_ROWS} rows, {_MAX_COLUMNS} columns or {_MAX_PIECES} cells")
     header = _ruled_header(rows, region.rules)
     found = find_columns(rows, header or _wordy(rows), space * size, region.upright)
     width = len(found.columns)

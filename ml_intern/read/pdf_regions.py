@@ -10,6 +10,8 @@ from itertools import pairwise
 from ml_intern.read.pdf_captions import Caption, Line, lines_of
 from ml_intern.read.pdf_words import PageContent, Rule, Word
 
+_MAX_RULES = 2000  # a drawing may have any number of lines: only the longest are looked at
+_MAX_FRAMES = 200
 _REACH = 45.0  # points between a caption and its table
 
 
@@ -49,9 +51,9 @@ class Region:
 def frames(page: PageContent, barriers: Sequence[Line]) -> list[Frame]:
     """Rules of the same width one under the other, parted where a caption or running text stands between them."""
     groups: list[list[Rule]] = []
-    for rule in sorted(page.across, key=lambda rule: -rule.at):
-        if rule.end - rule.start < 30:
-            continue
+    long = [rule for rule in page.across if rule.end - rule.start >= 30]
+    long = sorted(long, key=lambda rule: rule.start - rule.end)[:_MAX_RULES]
+    for rule in sorted(long, key=lambda rule: -rule.at):
         for group in groups:
             if abs(group[0].start - rule.start) <= 3 and abs(group[0].end - rule.end) <= 3:
                 group.append(rule)
@@ -60,7 +62,7 @@ def frames(page: PageContent, barriers: Sequence[Line]) -> list[Frame]:
             groups.append([rule])
     lines = lines_of(page.words)
     out: list[Frame] = []
-    for group in groups:
+    for group in sorted(groups, key=len, reverse=True)[:_MAX_FRAMES]:
         x0, x1 = group[0].start, group[0].end
         heights = [group[0].at]
         for above, rule in pairwise(group):
