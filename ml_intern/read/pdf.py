@@ -21,7 +21,8 @@ _PLAIN_HEADING = re.compile(
     r"^(Abstract|Introduction|Conclusions?|References|Acknowledge?ments?|Appendix)$", re.IGNORECASE
 )
 _CAPTION = re.compile(r"^(Figure|Fig\.|Table)\s+(\d+)[:.]\s+(.*)", re.DOTALL)
-_MAY_HOLD_TABLE = re.compile(r"^\W*(?:Table|TABLE|T ABLE|Tab\.)\s*[A-Z]?\.?[\dIVXLC]", re.MULTILINE)
+_TABLE_NUMBER = r"(?:Table|TABLE|T ABLE|Tab\.)\s*(?:[A-Z]?\.?\d+|[IVXLC]+)"
+_MAY_HOLD_TABLE = re.compile(rf"^\W*{_TABLE_NUMBER}|\b{_TABLE_NUMBER}[:.|]", re.MULTILINE)
 _MENTION = re.compile(r"\bTable\s+(\d{1,2})\b(?!\.\d)")
 
 
