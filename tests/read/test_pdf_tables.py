@@ -194,7 +194,7 @@ def test_columns_as_close_as_words_are_told_apart_by_their_numbers_and_this_is_s
         ["fine-tune on all", "84.2", "88.4"],
         ["fine-tune on some", "83.0", "84.2"],
     ]
-    paper = read(Page().text(72, 700, "Table 1: Close.").ruled([72, 154, 176], 200, 670, rows))
+    paper = read(Page().text(72, 700, "Table 1: Close.").ruled([72, 155, 177], 200, 670, rows))
     assert texts(only(paper)) == rows[1:]
     assert "close" in paper.warnings[0]
 
