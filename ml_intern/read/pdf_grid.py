@@ -67,16 +67,29 @@ def _read(region: Region, space: float) -> Grid:
         join_header([" ".join(p.text for p in row if place in heads[id(p)]) for row in rows[:header]])
         for place in range(width)
     )
-    notes = ["its columns stand as close as words: they were told apart by their numbers"] if tight else []
-    if not is_heading(columns):
-        notes.append("its first row holds numbers: it was taken for the header, and may be none")
+    notes = _doubts(rows, header, columns, tight)
     strips = [_strip(row, found, region) for row in rows[header:]]
     lines = _logical(strips, region.rules, _measure(strips, found, size), notes)
     grid = [_grid_row(strip, width) for strip in lines]
     _check(rows[header:], found, grid)
+    _check_alleys(rows[:header], columns, grid)
     if region.sideways:
         notes.append("text printed sideways was left out: " + ", ".join(word.text for word in region.sideways[:8]))
     return Grid(columns, body_rows(columns, grid), tuple(notes))
+
+
+def _doubts(rows: Rows, header: int, columns: tuple[str, ...], tight: bool) -> list[str]:
+    """What of the columns and their names may be wrong although the grid is one."""
+    notes = []
+    if tight:
+        notes.append("its columns stand as close as words: they were told apart by their numbers")
+    named = [name for name in columns[1:] if name]
+    if 2 * sum(bool(re.match(r"[-+−]?\.?\d", name)) for name in named) >= len(named) > 0:
+        notes.append("its first row holds numbers: it was taken for the header, and may be none")
+    below = [row[0].text for row in rows[header:] if len(row) > 1]
+    if rows[0][0].text in below and rows[0][0].x0 < min(piece.x1 for row in rows for piece in row[:1]):
+        notes.append("its header stands again among its rows: the columns' names hold only above that")
+    return notes
 
 
 def _ruled_header(rows: Rows, rules: Sequence[float]) -> int:
@@ -135,7 +148,9 @@ def _strip(row: Sequence[Line], found: Columns, region: Region) -> Strip:
     if len(row) == 1 and len(row[0].words) and not any(piece.is_number for piece in cells.values()):
         middle = (row[0].x0 + row[0].x1) / 2
         centred = abs(middle - (region.x0 + region.x1) / 2) < 0.05 * (region.x1 - region.x0)
-        spans_all = len(cells) > 1 or (centred and 0 not in cells)
+        # A heading over the table is centred on it; what begins where its column begins is a cell.
+        first = found.columns[min(cells)]
+        spans_all = len(cells) > 1 or (centred and 0 not in cells and row[0].x0 - first.x0 > 3)
     return Strip(row[0].y, cells, spans_all)
 
 
@@ -177,3 +192,12 @@ def _check(rows: Rows, found: Columns, grid: Sequence[GridRow]) -> None:
         raise NoGrid("it is running text")
     if median(sum(map(bool, row.texts)) for row in grid) < 2:
         raise NoGrid("most of its rows have one cell")
+
+
+def _check_alleys(header: Rows, columns: tuple[str, ...], grid: Sequence[GridRow]) -> None:
+    """Raises NoGrid where every cell of a column, and its header, has the same number of words, three or more: they
+    are columns that stand close."""
+    for place in range(1, len(columns)):
+        counts = {len(row.texts[place].split()) for row in grid if row.texts[place]}
+        if len(header) == 1 and len(grid) > 1 and counts == {len(columns[place].split())} and min(counts) > 2:
+            raise NoGrid("columns stand so close that they cannot be told apart")

@@ -33,6 +33,21 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A place that may be a caption's table: how far from the caption (points), on which side of it ("above" or
+    "below"), its box (left, bottom, right, top), its frame where it has one."""
+
+    distance: float
+    side: str
+    box: tuple[float, float, float, float]
+    frame: Frame | None = None
+
+    def overlaps(self, other: Candidate) -> bool:
+        (a0, b0, a1, b1), (c0, d0, c1, d1) = self.box, other.box
+        return min(a1, c1) - max(a0, c0) > 2 and min(b1, d1) - max(b0, d0) > 2
+
+
+@dataclass(frozen=True)
 class Region:
     """The place of a table on its page: words inside, heights of the rules that cross it, rules of a part of its
     width, upright rules, text printed sideways."""
@@ -101,13 +116,13 @@ def _inside(frame: Frame, other: Frame) -> bool:
     return narrower and across and len(other.heights) > 1 and other.bottom <= frame.bottom and frame.top <= other.top
 
 
-def framed(page: PageContent, caption: Caption, free: Sequence[Frame]) -> list[tuple[float, str, Frame]]:
-    """(distance in points, "below" or "above", frame) of each frame that may be the caption's table, nearest first."""
+def candidates(page: PageContent, caption: Caption, free: Sequence[Frame], barriers: Sequence[Line]) -> list[Candidate]:
+    """What may be the caption's table, nearest first: frames of two rules or more; where there is none, lines."""
     out = []
     for frame in free:
         shared = min(frame.x1, caption.x1) - max(frame.x0, caption.x0)
         beside = shared < 0.3 * min(frame.x1 - frame.x0, caption.x1 - caption.x0)
-        if beside or frame.x0 < caption.left - 6 or frame.x1 > caption.right + 6:
+        if beside or len(frame.heights) < 2 or frame.x0 < caption.left - 6 or frame.x1 > caption.right + 6:
             continue
         if frame.top <= caption.bottom + 4:
             gap, side, low, high = caption.bottom - frame.top, "below", frame.top, caption.lines[-1].y
@@ -117,22 +132,25 @@ def framed(page: PageContent, caption: Caption, free: Sequence[Frame]) -> list[t
             continue
         between = {round(word.y) for word in page.words if _within(word, frame) and low < word.y < high - 1}
         # Rows may stand outside the outermost rule: a few lines between are no hindrance, running text is.
-        if gap <= _REACH and (not between or (len(frame.heights) == 1 and len(between) <= 3)):
-            out.append((max(gap, 0.0), side, frame))
-    return sorted(out, key=lambda option: option[0])
+        if gap <= _REACH and len(between) <= (2 if gap < 30 else 0):
+            box = (frame.x0, frame.bottom, frame.x1, frame.top)
+            out.append(Candidate(max(gap, 0.0), side, box, frame))
+    return sorted(out or _loose(page, caption, barriers), key=lambda option: option.distance)
 
 
 def _within(word: Word, frame: Frame) -> bool:
     return frame.x0 - 2 <= (word.x0 + word.x1) / 2 <= frame.x1 + 2
 
 
-def region_of_frame(page: PageContent, caption: Caption, frame: Frame) -> Region:
-    """The region of a frame, and the rows that stand right outside its outermost rules."""
-    lines = [line for line in lines_of(page.words, 0.5) if frame.x0 - 3 <= line.x0 and line.x1 <= frame.x1 + 3]
-    own = {id(word) for line in caption.lines for word in line.words}
-    lines = [line for line in lines if not any(id(word) in own for word in line.words)]
-    top, bottom = _grown(lines, frame.top, 1), _grown(lines, frame.bottom, -1)
-    return _region(page, frame.x0, frame.x1, top, bottom)
+def region_of(page: PageContent, caption: Caption, place: Candidate) -> Region:
+    """The region of a candidate; with a frame, also the rows that stand right outside its outermost rules."""
+    x0, bottom, x1, top = place.box
+    if place.frame:
+        lines = [line for line in lines_of(page.words, 0.5) if x0 - 3 <= line.x0 and line.x1 <= x1 + 3]
+        own = {id(word) for line in caption.lines for word in line.words}
+        lines = [line for line in lines if not any(id(word) in own for word in line.words)]
+        top, bottom = _grown(lines, top, 1), _grown(lines, bottom, -1)
+    return _region(page, x0, x1, top, bottom)
 
 
 def _grown(lines: Sequence[Line], edge: float, way: int) -> float:
@@ -153,23 +171,29 @@ def _touches(line: Line, edge: float, way: int) -> bool:
     return -1.5 < way * (near_end - edge) < 0.6 * line.size
 
 
-def loose_region(page: PageContent, caption: Caption, barriers: Sequence[Line]) -> Region | None:
-    """The lines of several cells right below the caption, or right above it, where there are no two rules."""
+def _loose(page: PageContent, caption: Caption, barriers: Sequence[Line]) -> list[Candidate]:
+    """The lines of several cells right below the caption, and right above it."""
     rows: dict[int, list[Line]] = {}
     for line in lines_of(page.words, 0.5):
         if line.x0 >= caption.left - 3 and line.x1 <= caption.right + 3:
             rows.setdefault(round(line.y), []).append(line)
     stops = {round(line.y) for line in barriers}
     heights = sorted(rows)
-    below = _run(rows, [y for y in reversed(heights) if y < caption.bottom], caption.bottom, stops)
-    above = _run(rows, [y for y in heights if y > caption.top], caption.top, stops)
-    taken = max(below, above, key=len)
-    if len(taken) < 2:
-        return None
-    lines = [line for y in taken for line in rows[y]]
-    size = max(line.size for line in lines)
-    x0, x1 = min(line.x0 for line in lines) - 1, max(line.x1 for line in lines) + 1
-    return _region(page, x0, x1, max(line.y for line in lines) + size, min(line.y for line in lines) - 0.35 * size)
+    runs = {
+        "below": _run(rows, [y for y in reversed(heights) if y < caption.bottom], caption.bottom, stops),
+        "above": _run(rows, [y for y in heights if y > caption.top], caption.top, stops),
+    }
+    out = []
+    for side, taken in runs.items():
+        if len(taken) < 2:
+            continue
+        lines = [line for y in taken for line in rows[y]]
+        size = max(line.size for line in lines)
+        low, high = min(line.y for line in lines) - 0.35 * size, max(line.y for line in lines) + size
+        box = (min(line.x0 for line in lines) - 1, low, max(line.x1 for line in lines) + 1, high)
+        distance = caption.bottom - high if side == "below" else low - caption.top
+        out.append(Candidate(max(distance, 0.0), side, box))
+    return out
 
 
 def _run(rows: dict[int, list[Line]], heights: Sequence[int], edge: float, stops: set[int]) -> list[int]:
@@ -177,7 +201,8 @@ def _run(rows: dict[int, list[Line]], heights: Sequence[int], edge: float, stops
     for y in heights:
         size = max(line.size for line in rows[y])
         reach = 3 * size if not taken else 2.2 * size
-        if y in stops or abs(edge - y) > reach or len(rows[y]) < 2:
+        prose = 2 * sum(len(line.words) > 6 for line in rows[y]) >= len(rows[y])
+        if y in stops or abs(edge - y) > reach or len(rows[y]) < 2 or prose:
             break
         taken.append(y)
         edge = y

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ml_intern.read.anchors import Unique, cell_anchors
 from ml_intern.read.paper import Table
-from ml_intern.read.pdf_captions import Caption, Line, captions, gutters
+from ml_intern.read.pdf_captions import Caption, captions, gutters
 from ml_intern.read.pdf_grid import Grid, NoGrid, read_grid
-from ml_intern.read.pdf_regions import Frame, Region, framed, frames, loose_region, region_of_frame
+from ml_intern.read.pdf_regions import Candidate, Frame, Region, candidates, frames, region_of
 from ml_intern.read.pdf_words import PageContent
-
-_Option = tuple[float, str, Frame]
 
 
 @dataclass(frozen=True)
@@ -29,13 +27,13 @@ class Found:
 
 @dataclass
 class _Place:
-    """A caption on its page, the frames that may be its table, and the one that was chosen."""
+    """A caption on its page, what may be its table, and what was chosen. `unsure` when as much spoke for another."""
 
     page: PageContent
     caption: Caption
-    barriers: Sequence[Line]
-    options: list[_Option]
-    chosen: Frame | None = None
+    options: list[Candidate]
+    chosen: Candidate | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def read_tables(pages: Sequence[PageContent]) -> Found:
         heads, barriers = captions(page, splits[page.number])
         if heads:
             free[page.number] = frames(page, barriers)
-        places += [_Place(page, head, barriers, framed(page, head, free[page.number])) for head in heads]
+        places += [_Place(page, head, candidates(page, head, free[page.number], barriers)) for head in heads]
     _choose(places)
     read: list[_Read] = []
     failed: list[tuple[Caption, str]] = []
@@ -86,39 +84,35 @@ def _turned(page: PageContent) -> list[str]:
 
 
 def _choose(places: Sequence[_Place]) -> None:
-    """A frame for each caption, no frame twice. Where one stands on either side, the nearer by far, else the side on
-    which the paper's other tables stand."""
-    sides = Counter(place.options[0][1] for place in places if len({side for _, side, _ in place.options}) == 1)
+    """A table for each caption, no place twice. Where one stands on either side, the nearer by far, else the one on
+    the side on which the paper's other tables stand."""
+    sides = Counter(place.options[0].side for place in places if len({option.side for option in place.options}) == 1)
     usual = "above" if sides["above"] > sides["below"] else "below"
-    taken: set[tuple[int, Frame]] = set()
     for sure in (True, False):
         for place in places:
-            left = [option for option in place.options if (place.page.number, option[2]) not in taken]
-            if place.chosen or not left or (sure and len({side for _, side, _ in left}) > 1):
+            taken = [other.chosen for other in places if other.chosen and other.page is place.page]
+            left = [option for option in place.options if not any(option.overlaps(other) for other in taken)]
+            if place.chosen or not left or (sure and len({option.side for option in left}) > 1):
                 continue
-            nearest = {side: option for option in reversed(left) for side in [option[1]]}
-            option = min(nearest.values(), key=lambda option: option[0])
-            other = max(nearest.values(), key=lambda option: option[0])
-            if option[0] > 0.6 * other[0] and usual in nearest:
-                option = nearest[usual]
-            place.chosen = option[2]
-            taken.add((place.page.number, option[2]))
+            nearest = {option.side: option for option in reversed(left)}
+            near, *far = sorted(nearest.values(), key=lambda option: option.distance)
+            if far and near.distance > 0.6 * far[0].distance:
+                near = nearest[usual]
+                place.unsure = sides["above"] == sides["below"]
+            place.chosen = near
 
 
-def _beside(place: _Place, places: Sequence[_Place], free: Sequence[Frame]) -> list[Frame]:
+def _beside(place: _Place, places: Sequence[_Place], free: Sequence[Frame]) -> list[Candidate]:
     """Frames side by side with the chosen one that no other caption has: parts of one table."""
-    chosen = place.chosen
-    if chosen is None:
+    if place.chosen is None or place.chosen.frame is None:
         return []
-    others = {other.chosen for other in places if other.page is place.page and other is not place}
-    wanted = {
-        frame for other in places if other is not place and other.page is place.page for _, _, frame in other.options
-    }
+    chosen = place.chosen.frame
+    others = [other for other in places if other is not place and other.page is place.page]
+    wanted = {option.frame for other in others for option in other.options}
     return [
-        frame
+        Candidate(place.chosen.distance, place.chosen.side, (frame.x0, frame.bottom, frame.x1, frame.top), frame)
         for frame in free
-        if frame not in others | wanted
-        and frame != chosen
+        if frame not in wanted
         and abs(frame.top - chosen.top) < 6
         and len(frame.heights) > 1
         and place.caption.left - 6 <= frame.x0
@@ -127,19 +121,21 @@ def _beside(place: _Place, places: Sequence[_Place], free: Sequence[Frame]) -> l
     ]
 
 
-def _read(place: _Place, beside: Sequence[Frame]) -> list[_Read] | str:
+def _read(place: _Place, beside: Sequence[Candidate]) -> list[_Read] | str:
     """The table of a caption, in parts where several stand side by side; or why there is none."""
-    page, caption = place.page, place.caption
-    if place.chosen and len(place.chosen.heights) > 1:
-        found = sorted([place.chosen, *beside], key=lambda frame: frame.x0)
-        regions = [region_of_frame(page, caption, frame) for frame in found]
-    else:
-        loose = loose_region(page, caption, place.barriers)
-        if loose is None:
-            return "no rows of cells stand by its caption"
-        regions = [loose]
+    if place.chosen is None:
+        return "no rows of cells stand by its caption"
+    found = sorted([place.chosen, *beside], key=lambda candidate: candidate.box[0])
     try:
-        return [_Read(caption, region, read_grid(region)) for region in regions]
+        read = []
+        for candidate in found:
+            region = region_of(place.page, place.caption, candidate)
+            grid = read_grid(region)
+            if place.unsure:
+                note = f"cells stand above and below its caption: those {candidate.side} were taken"
+                grid = replace(grid, notes=(*grid.notes, note))
+            read.append(_Read(place.caption, region, grid))
+        return read
     except NoGrid as error:
         return str(error)
 

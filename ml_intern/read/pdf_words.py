@@ -252,18 +252,19 @@ _Matrix = tuple[float, float, float, float, float, float]
 
 
 def _rules(page: Any) -> tuple[list[Rule], list[Rule]]:
-    """(horizontal, vertical) rules: thin paths, and the edges of stroked rectangles. Pieces that touch are joined."""
+    """(horizontal, vertical) rules: thin paths or pictures, and the edges of stroked rectangles. Pieces that touch are
+    joined."""
     import pypdfium2.raw as raw
 
     across: list[Rule] = []
     upright: list[Rule] = []
     fill, stroke = ctypes.c_int(), ctypes.c_int()
-    for thing, (x0, y0, x1, y1) in _paths(page):
+    for thing, (x0, y0, x1, y1) in _drawn(page):
         if y1 - y0 <= 3 and x1 - x0 >= 4:
             across.append(Rule(x0, x1, (y0 + y1) / 2))
         elif x1 - x0 <= 3 and y1 - y0 >= 4:
             upright.append(Rule(y0, y1, (x0 + x1) / 2))
-        elif raw.FPDFPath_CountSegments(thing) in (4, 5, 6):
+        elif raw.FPDFPageObj_GetType(thing) == raw.FPDF_PAGEOBJ_PATH and 4 <= raw.FPDFPath_CountSegments(thing) <= 6:
             raw.FPDFPath_GetDrawMode(thing, fill, stroke)
             if stroke.value:
                 across += [Rule(x0, x1, y0), Rule(x0, x1, y1)]
@@ -271,12 +272,13 @@ def _rules(page: Any) -> tuple[list[Rule], list[Rule]]:
     return _joined(across), _joined(upright)
 
 
-def _paths(page: Any) -> Iterator[tuple[Any, tuple[float, float, float, float]]]:
-    """Drawn paths with their boxes on the page (left, bottom, right, top), also those inside forms."""
+def _drawn(page: Any) -> Iterator[tuple[Any, tuple[float, float, float, float]]]:
+    """Paths and pictures with their boxes on the page (left, bottom, right, top), also those inside forms."""
     import pypdfium2.raw as raw
 
     left, bottom, right, top = (ctypes.c_float() for _ in range(4))
     matrix = raw.FS_MATRIX()
+    drawn = (raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_IMAGE)  # old TeX drivers set a rule as a picture
     budget = _MAX_OBJECTS
     pending: list[tuple[Any, _Matrix, int]] = [(None, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0)]
     while pending:
@@ -291,7 +293,7 @@ def _paths(page: Any) -> Iterator[tuple[Any, tuple[float, float, float, float]]]
                 moved = (m.e * a + m.f * c + e, m.e * b + m.f * d + f)
                 turn = (m.a * a + m.b * c, m.a * b + m.b * d, m.c * a + m.d * c, m.c * b + m.d * d)
                 pending.append((thing, (*turn, *moved), depth + 1))
-            elif kind == raw.FPDF_PAGEOBJ_PATH and raw.FPDFPageObj_GetBounds(thing, left, bottom, right, top):
+            elif kind in drawn and raw.FPDFPageObj_GetBounds(thing, left, bottom, right, top):
                 corners = ((left.value, bottom.value), (right.value, top.value))
                 (x0, y0), (x1, y1) = ((x * a + y * c + e, x * b + y * d + f) for x, y in corners)
                 yield thing, (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
