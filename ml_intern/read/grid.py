@@ -33,7 +33,7 @@ def body_rows(columns: tuple[str, ...], lines: Sequence[GridRow]) -> list[Row]:
         if line.spans_all or (len(filled) == 1 and texts[0] and len(texts) > 2 and parse_number(texts[0]) is None):
             heading = filled[0] if filled else heading
             continue
-        if len(filled) > 1 and _heads_block(texts, below):
+        if _heads_block(texts, columns, below):
             heading = texts[0] or " ".join(filled)
             continue
         if not filled:
@@ -74,9 +74,8 @@ def _first_block_named(columns: tuple[str, ...], rows: list[Row]) -> list[Row]:
     return [row if row.group else row.model_copy(update={"group": columns[0]}) for row in rows]
 
 
-def _heads_block(texts: list[str], below: list[str]) -> bool:
-    """A row of words over a row of numbers, in every column that it fills: in two at least, since a word over a number
-    in one column is a list of settings."""
+def _heads_block(texts: list[str], columns: tuple[str, ...], below: list[str]) -> bool:
+    """The header again, with another first cell, over a row of quantities."""
     filled = [place for place in range(1, len(texts)) if texts[place]]
-    words = all(parse_number(texts[place]) is None for place in filled)
-    return bool(len(filled) > 1 and below) and words and all(parse_number(below[place]) is not None for place in filled)
+    again = all(texts[place] == columns[place] and parse_number(texts[place]) is None for place in filled)
+    return bool(filled and below) and again and all(parse_number(below[place]) is not None for place in filled)

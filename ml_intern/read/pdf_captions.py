@@ -149,7 +149,7 @@ def _labels(page: PageContent, line: Line, match: re.Match[str], lines: Sequence
     if match["mark"] not in (None, "."):
         return True
     rest = match["rest"]
-    if match["mark"] is None and rest[:1].islower() and line.words[0].chars[0] not in page.labels:
+    if match["mark"] is None and rest and not rest[0].isupper() and line.words[0].chars[0] not in page.labels:
         return False
     for above in lines:
         close = 0 < above.y - line.y <= 1.35 * line.size and min(above.x1, line.x1) - max(above.x0, line.x0) > 0

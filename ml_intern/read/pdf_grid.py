@@ -20,6 +20,7 @@ from ml_intern.read.pdf_rows import Measure, Piece, Strip, measure, rows_of_band
 _SPACES = (0.5, 0.3, 0.15)
 _MAX_ROWS, _MAX_COLUMNS, _MAX_PIECES = 300, 60, 2500
 _TWO_NUMBERS = re.compile(r"^[-+−]?\d[\d.,]*%?\s+[-+−]?\d[\d.,]*%?(\s|$)")
+_LABEL_AND_NUMBER = re.compile(r"^.*[^\W\d]\S* [-+−]?\d*\.\d+\S*$")
 _LOST_POWER = re.compile(r"[·×x*]\s*10\d{1,2}$")
 
 
@@ -86,6 +87,11 @@ def _doubts(rows: Rows, header: int, columns: tuple[str, ...], tight: bool) -> l
     named = [name for name in columns[1:] if name]
     if 2 * sum(bool(re.match(r"[-+−]?\.?\d", name)) for name in named) >= len(named) > 0:
         notes.append("its first row holds numbers: it was taken for the header, and may be none")
+    ends = [_LABEL_AND_NUMBER.match(row[0].text) for row in rows[header:] if " " in row[0].text]
+    if len(ends) > 1 and all(ends):
+        notes.append("its first column may be two: its cells end with numbers")
+    if len(named) < len(columns) - 1:
+        notes.append("a column other than the first has no name")
     below = [row[0].text for row in rows[header:] if len(row) > 1]
     if rows[0][0].text in below and rows[0][0].x0 < min(piece.x1 for row in rows for piece in row[:1]):
         notes.append("its header stands again among its rows: the columns' names hold only above that")
@@ -198,6 +204,9 @@ def _check_alleys(header: Rows, columns: tuple[str, ...], grid: Sequence[GridRow
     """Raises NoGrid where every cell of a column, and its header, has the same number of words, three or more: they
     are columns that stand close."""
     for place in range(1, len(columns)):
-        counts = {len(row.texts[place].split()) for row in grid if row.texts[place]}
-        if len(header) == 1 and len(grid) > 1 and counts == {len(columns[place].split())} and min(counts) > 2:
+        texts = [row.texts[place] for row in grid if row.texts[place]]
+        if any(parse_number(text) for text in texts):
+            continue
+        counts = {len(text.split()) for text in texts}
+        if len(header) == 1 and len(texts) > 1 and counts == {len(columns[place].split())} and min(counts) > 2:
             raise NoGrid("columns stand so close that they cannot be told apart")

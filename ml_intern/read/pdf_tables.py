@@ -84,22 +84,35 @@ def _turned(page: PageContent) -> list[str]:
 
 
 def _choose(places: Sequence[_Place]) -> None:
-    """A table for each caption, no place twice. Where one stands on either side, the nearer by far, else the one on
-    the side on which the paper's other tables stand."""
-    sides = Counter(place.options[0].side for place in places if len({option.side for option in place.options}) == 1)
-    usual = "above" if sides["above"] > sides["below"] else "below"
-    for sure in (True, False):
-        for place in places:
-            taken = [other.chosen for other in places if other.chosen and other.page is place.page]
-            left = [option for option in place.options if not any(option.overlaps(other) for other in taken)]
-            if place.chosen or not left or (sure and len({option.side for option in left}) > 1):
-                continue
-            nearest = {option.side: option for option in reversed(left)}
-            near, *far = sorted(nearest.values(), key=lambda option: option.distance)
-            if far and near.distance > 0.6 * far[0].distance:
-                near = nearest[usual]
-                place.unsure = sides["above"] == sides["below"]
-            place.chosen = near
+    """A table for each caption, no place twice: first where one side alone is possible, again and again since each
+    takes a place from others; then on the side where the paper's other tables stand."""
+    while any(_settle(place, places) for place in places):
+        pass
+    sides = Counter(place.chosen.side for place in places if place.chosen)
+    for place in places:
+        left = _left(place, places)
+        if place.chosen or not left:
+            continue
+        near = min(left, key=lambda option: option.distance)
+        usual = [option for option in left if sides[option.side] == max(sides["above"], sides["below"])]
+        place.chosen = min(usual or left, key=lambda option: option.distance)
+        split = len({option.side for option in left}) > 1
+        place.unsure = split and (len(usual) == len(left) or near.distance < 0.5 * place.chosen.distance)
+
+
+def _settle(place: _Place, places: Sequence[_Place]) -> bool:
+    """Chooses the nearest where all that is left stands on one side; whether it did."""
+    left = _left(place, places)
+    if place.chosen or len({option.side for option in left}) != 1:
+        return False
+    place.chosen = left[0]
+    return True
+
+
+def _left(place: _Place, places: Sequence[_Place]) -> list[Candidate]:
+    """The options that no other caption of the page has taken, nearest first."""
+    taken = [other.chosen for other in places if other.chosen and other.page is place.page]
+    return [option for option in place.options if not any(option.overlaps(other) for other in taken)]
 
 
 def _beside(place: _Place, places: Sequence[_Place], free: Sequence[Frame]) -> list[Candidate]:

@@ -213,7 +213,8 @@ def _glued(current: _Open, char: _Char, level: int) -> bool:
 
 
 def _attached(words: list[Word]) -> list[Word]:
-    """Small raised words that stand right after a larger one, but elsewhere in the page's text, joined to it."""
+    """Small words, raised or lowered, that stand right after a larger one but elsewhere in the page's text, joined to
+    it."""
     if not words:
         return words
     sizes = sorted(word.size for word in words)
@@ -223,8 +224,9 @@ def _attached(words: list[Word]) -> list[Word]:
     for word in small[:500]:
         for base in list(kept.values()):
             near = -0.05 * base.size <= word.x0 - base.x1 <= 0.12 * base.size
-            if near and word.size < 0.85 * base.size and _RAISED < (word.y - base.y) / base.size < 0.6:
-                mark = "" if word.text[0] in _MARKS or word.text[0] == "±" else "^"
+            rise = (word.y - base.y) / base.size
+            if near and word.size < 0.85 * base.size and (_RAISED < rise < 0.6 or -0.45 < rise < -_LEVEL):
+                mark = "" if word.text[0] in _MARKS or word.text[0] == "±" else "^" if rise > 0 else "_"
                 joined = replace(base, text=base.text + mark + word.text, x1=word.x1, chars=base.chars + word.chars)
                 key = next(key for key, value in kept.items() if value is base)
                 kept[key] = joined

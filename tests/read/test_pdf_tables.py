@@ -199,6 +199,37 @@ def test_columns_as_close_as_words_are_told_apart_by_their_numbers_and_this_is_s
     assert "close" in paper.warnings[0]
 
 
+def test_each_caption_has_its_own_table_where_rows_stand_on_both_sides_of_it() -> None:
+    page = Page()
+    for number in range(3):
+        rows = [["Model", "BLEU", "PPL"], ["base", f"{number}1.5", f"{number}2.5"], ["big", f"{number}3.5", "4.5"]]
+        page.grid([72, 200, 300], 740 - 80 * number, rows).text(72, 694 - 80 * number, f"Table {number + 1}: Here.")
+    paper = read(page.prose(72, 480, 10))
+    assert [(table.anchor, texts(table)[0][1]) for table in paper.tables] == [
+        ("tab:1", "01.5"),
+        ("tab:2", "11.5"),
+        ("tab:3", "21.5"),
+    ]
+
+
+def test_settings_of_words_and_numbers_are_rows_not_headings() -> None:
+    rows = [["Setting", "Value"], ["Optimiser", "SGD"], ["Epochs", "200"], ["Framework", "Pytorch"], ["Batch", "128"]]
+    assert texts(only(read(Page().text(72, 700, "Table 1: Set.").ruled([72, 200], 300, 670, rows)))) == rows[1:]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([["Q17", "3.0", "2.0"], ["Q18", "6.0", "1.0"]], "first row holds numbers"),
+        ([["Model", "", "PPL"], ["base", "25.8", "4.92"], ["big", "26.4", "4.33"]], "has no name"),
+    ],
+)
+def test_what_is_not_sure_of_a_grid_is_said(rows: list[list[str]], said: str) -> None:
+    paper = read(Page().text(72, 700, "Table 1: Unsure.").ruled([72, 200, 300], 400, 670, rows))
+    assert texts(only(paper)) == rows[1:]
+    assert any(said in warning for warning in paper.warnings)
+
+
 def test_what_is_no_grid_keeps_its_text_and_is_said() -> None:
     page = Page().text(72, 700, "Table 3: A picture of a table.").prose(72, 600, 20)
     page.rule(72, 400, 690).text(72, 670, "one cell of words alone in here").rule(72, 400, 650)
