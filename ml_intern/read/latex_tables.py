@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ml_intern.read.anchors import cell_anchors
+from ml_intern.read.grid import GridRow, body_rows, is_heading, join_header
 from ml_intern.read.latex_source import group
-from ml_intern.read.numbers import parse_number
-from ml_intern.read.paper import Cell, Row, Table
+from ml_intern.read.paper import Row, Table
 
 _ENVIRONMENTS = r"(tabular\*?|tabularx|tabulary|longtable|array|NiceTabular|tblr|supertabular)"
 TABULAR = re.compile(rf"\\begin\s*\{{{_ENVIRONMENTS}\}}")
@@ -40,36 +40,12 @@ def read_tabular(latex: str, to_text: Callable[[str], str]) -> tuple[tuple[str, 
     if not grid:
         return (), []
     heads = _header_rows(lines, grid)
-    columns = tuple(_join_header([row[place] for row in grid[:heads]]) for place in range(len(grid[0])))
-    rows: list[Row] = []
-    heading = ""
-    for number, (line, texts) in enumerate(zip(lines[heads:], grid[heads:], strict=True), start=heads):
-        filled = [text for text in texts if text]
-        spans_all = len(line.cells) == 1 and line.cells[0].columns >= max(2, len(texts) - 1)
-        repeats = len(filled) > 1 and _heads_block(texts, grid[number + 1] if number + 1 < len(grid) else [])
-        if spans_all or (len(filled) == 1 and texts[0] and len(texts) > 2 and parse_number(texts[0]) is None):
-            heading = filled[0] if filled else heading
-            continue
-        if repeats:
-            heading = texts[0] or " ".join(filled)
-            continue
-        if not filled:
-            continue
-        cells = tuple(Cell(anchor="", text=text, number=parse_number(text)) for text in texts)
-        rows.append(Row(label=texts[0], cells=cells, group=heading))
-    return columns, _first_block_named(columns, rows)
-
-
-def _first_block_named(columns: tuple[str, ...], rows: list[Row]) -> list[Row]:
-    """Where the other blocks repeat the first block's labels, the header's first cell is the first block's name."""
-    first = [row.label for row in rows if not row.group]
-    others: dict[str, list[str]] = {}
-    for row in rows:
-        if row.group:
-            others.setdefault(row.group, []).append(row.label)
-    if not first or not columns[0] or not others or any(labels != first for labels in others.values()):
-        return rows
-    return [row if row.group else row.model_copy(update={"group": columns[0]}) for row in rows]
+    columns = tuple(join_header([row[place] for row in grid[:heads]]) for place in range(len(grid[0])))
+    body = [
+        GridRow(texts, spans_all=len(line.cells) == 1 and line.cells[0].columns >= max(2, len(texts) - 1))
+        for line, texts in zip(lines[heads:], grid[heads:], strict=True)
+    ]
+    return columns, body_rows(columns, body)
 
 
 def build_table(
@@ -213,26 +189,7 @@ def _header_rows(lines: list[_Line], grid: list[list[str]]) -> int:
         return 0
     for number, line in enumerate(lines[:4], start=1):
         if line.rule_after:
-            return number if number < len(lines) and all(_is_heading(row) for row in grid[:number]) else 1
-        if number < len(grid) and not _is_heading(grid[number]):
+            return number if number < len(lines) and all(is_heading(row) for row in grid[:number]) else 1
+        if number < len(grid) and not is_heading(grid[number]):
             return number
     return 1
-
-
-def _heads_block(texts: list[str], below: list[str]) -> bool:
-    """A row of words over a row of numbers, in every column that it fills."""
-    filled = [place for place in range(1, len(texts)) if texts[place]]
-    words = all(parse_number(texts[place]) is None for place in filled)
-    return bool(filled and below) and words and all(parse_number(below[place]) is not None for place in filled)
-
-
-def _is_heading(row: list[str]) -> bool:
-    return not any(parse_number(text) is not None for text in row[1:])
-
-
-def _join_header(texts: list[str]) -> str:
-    kept: list[str] = []
-    for text in texts:
-        if text and text not in kept:
-            kept.append(text)
-    return " ".join(kept)

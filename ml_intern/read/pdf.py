@@ -1,32 +1,47 @@
-"""A paper from its PDF: pages of text in reading order, sections by their numbered headings, true powers of ten.
-
-Tables of a PDF are not read as grids yet: their numbers stand in the text of their page. A warning says so.
-"""
+"""A paper from its PDF: pages of text in reading order, sections by their numbered headings, true powers of ten,
+tables as grids. What of a table cannot be made a grid stays in the text of its page, and a warning says so."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ml_intern.errors import PaperError
 from ml_intern.read.anchors import Unique, slug
 from ml_intern.read.paper import Element, Paper, Paragraph, Section, Source
+from ml_intern.read.pdf_tables import Found, read_tables
+from ml_intern.read.pdf_words import LIGATURES, PageContent, page_content
 
 _MAX_PAGES = 200
 _MIN_CHARS_A_PAGE = 40
-_LIGATURES = str.maketrans({"ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff", "ﬃ": "ffi", "ﬄ": "ffl", "\u00ad": "", "\x02": ""})
 _HEADING = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,2})\.?\s+([A-Z][^\n]{2,70})$")
 _PLAIN_HEADING = re.compile(
     r"^(Abstract|Introduction|Conclusions?|References|Acknowledge?ments?|Appendix)$", re.IGNORECASE
 )
 _CAPTION = re.compile(r"^(Figure|Fig\.|Table)\s+(\d+)[:.]\s+(.*)", re.DOTALL)
+_TABLE_NUMBER = r"(?:Table|TABLE|T ABLE|Tab\.)\s*(?:[A-Z]?\.?\d+|[IVXLC]+)"
+_MAY_HOLD_TABLE = re.compile(rf"^\W*{_TABLE_NUMBER}|\b{_TABLE_NUMBER}[:.|]", re.MULTILINE)
+_MENTION = re.compile(r"\bTable\s+(\d{1,2})\b(?!\.\d)")
 
 
 @dataclass(frozen=True)
 class _Line:
     text: str
     page: int
+
+
+@dataclass(frozen=True)
+class _RawPage:
+    """A page's text as the PDF gives it, where a ^ is missing in it, and its words where it may hold a table."""
+
+    text: str
+    powers: tuple[int, ...]
+    aligned: bool  # whether places in the text are the places of its characters
+    content: PageContent | None
+    skipped: bool  # too full to be looked through for tables
+    damaged: bool = False
 
 
 def read_pdf(data: bytes, source: Source) -> Paper:
@@ -41,19 +56,21 @@ def read_pdf(data: bytes, source: Source) -> Paper:
         raise _cannot_open(str(error)) from None
     try:
         count = len(document)
-        pages = [_page_text(document[number]) for number in range(min(count, _MAX_PAGES))]
+        raw = [_raw_page(document, number) for number in range(min(count, _MAX_PAGES))]
         title = (document.get_metadata_dict().get("Title") or "").strip()
     finally:
         document.close()
-    if sum(map(len, pages)) < _MIN_CHARS_A_PAGE * max(1, len(pages)):
+    found = read_tables([page.content for page in raw if page.content])
+    pages = [_page_text(page, found.used.get(number, frozenset())) for number, page in enumerate(raw, 1)]
+    if sum(len(page.text) for page in raw) < _MIN_CHARS_A_PAGE * max(1, len(pages)):
         raise PaperError(
             "The PDF holds no text.",
             f"{count} pages with almost no characters: a scan, or pictures of pages",
             "Run it through a text recogniser (ocrmypdf, say), or give the LaTeX source.",
         )
-    warnings = ["tables of a PDF are not read as grids; where there is LaTeX source, give that"]
-    if count > _MAX_PAGES:
-        warnings.append(f"only the first {_MAX_PAGES} of {count} pages were read")
+    warnings = _warnings(count, raw, found)
+    if b"%%EOF" not in data[-2048:]:
+        warnings.append("the end of the file is missing: parts of the paper may be missing too")
     lines = [_Line(line, number) for number, text in enumerate(pages, 1) for line in text.split("\n")]
     sections, elements = _structure(lines)
     abstract = next((" ".join(p.text for p in s.paragraphs) for s in sections if s.anchor == "sec:abstract"), "")
@@ -62,6 +79,7 @@ def read_pdf(data: bytes, source: Source) -> Paper:
         title=title if len(title) > 8 else _first_line(lines),
         abstract=abstract,
         sections=tuple(sections),
+        tables=found.tables,
         elements=tuple(elements),
         pages=count,
         warnings=tuple(warnings),
@@ -74,34 +92,69 @@ def _cannot_open(why: str) -> PaperError:
     return PaperError("The PDF cannot be opened.", f"it is damaged or cut short ({why})", "Download it again.")
 
 
-def _page_text(page: Any) -> str:
-    textpage = page.get_textpage()
+def _warnings(count: int, raw: list[_RawPage], found: Found) -> list[str]:
+    warnings = list(found.warnings)
+    damaged = [str(number) for number, page in enumerate(raw, 1) if page.damaged]
+    if damaged:
+        warnings.append(f"damaged, and so not read: page {', '.join(damaged)}")
+    skipped = [str(number) for number, page in enumerate(raw, 1) if page.skipped]
+    if skipped:
+        warnings.append(f"tables were not looked for on page {', '.join(skipped)}: it holds too many characters")
+    known = {table.anchor.split(":", 1)[1].split(".")[0].split("#")[0] for table in found.tables}
+    named = {match[1] for page in raw for match in _MENTION.finditer(page.text)}
+    said = {match[1] for warning in warnings for match in _MENTION.finditer(warning)}
+    if missing := sorted(named - known - said, key=int):
+        warnings.append(f"named in the text, but no table with such a caption was found: Table {', '.join(missing)}")
+    if count > _MAX_PAGES:
+        warnings.append(f"only the first {_MAX_PAGES} of {count} pages were read")
+    return warnings
+
+
+def _raw_page(document: Any, number: int) -> _RawPage:
+    """The page at index `number` (from 0); a damaged one is as empty and marked so."""
+    import pypdfium2 as pdfium
+
+    try:
+        page = document[number]
+        textpage = page.get_textpage()
+    except pdfium.PdfiumError:
+        return _RawPage("", (), False, None, False, damaged=True)
     try:
         text = textpage.get_text_range()
-        text = _with_powers(textpage, text)
+        # Characters beyond the basic plane shift the places: then nothing is put in or taken out.
+        aligned = textpage.count_chars() == len(text)
+        powers = tuple(_powers(textpage, text)) if aligned else ()
+        wanted = _MAY_HOLD_TABLE.search(text.replace("\r", "\n")) is not None
+        content = page_content(page, textpage, number + 1) if wanted else None
+        return _RawPage(text, powers, aligned, content, wanted and content is None)
     finally:
         textpage.close()
         page.close()
+
+
+def _page_text(page: _RawPage, used: frozenset[int]) -> str:
+    """The running text: without the characters at `used`, which stand in tables, but with the line breaks there."""
+    text = page.text
+    if page.aligned and (used or page.powers):
+        marked = set(page.powers)
+        text = "".join(
+            ("^" if place in marked else "") + char for place, char in enumerate(page.text) if place not in used
+        )
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     # A soft hyphen at a line's end comes as U+FFFE: the word goes on in the next line.
     text = re.sub("[\ufffe\u00ad]\n?", "", text)
     text = re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)
-    return text.translate(_LIGATURES)
+    return text.translate(LIGATURES)
 
 
-def _with_powers(textpage: Any, text: str) -> str:
-    """10²⁰ comes as "1020": where the digits after 10 are raised or smaller, a ^ is put before them."""
-    if textpage.count_chars() != len(text):
-        return text  # characters beyond the basic plane shift the indices: left as it is
-    out, place = [], 0
+def _powers(textpage: Any, text: str) -> Iterator[int]:
+    """10²⁰ comes as "1020": the places of digits after 10 that are raised or smaller, where a ^ belongs."""
     for match in re.finditer(r"(?<![\d.])10(\d{1,2})(?!\d)", text):
         base = textpage.get_charbox(match.start())
         power = textpage.get_charbox(match.start(1))
         height = base[3] - base[1]
         if height > 0 and (power[1] - base[1] > 0.2 * height or (power[3] - power[1]) < 0.8 * height):
-            out.append(text[place : match.start(1)] + "^")
-            place = match.start(1)
-    return "".join(out) + text[place:]
+            yield match.start(1)
 
 
 def _structure(lines: list[_Line]) -> tuple[list[Section], list[Element]]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ml_intern.read.paper import Paper, Table
+from ml_intern.read.paper import Cell, Paper, Table
 
 # C0 and C1 controls, and the marks that turn text around: a paper must not steer a terminal.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -48,7 +48,8 @@ def show_paper(paper: Paper, console: Console) -> None:
 
 def show_table(table: Table, console: Console) -> None:
     caption = printable(table.caption)
-    drawn = RichTable(title=Text(f"{table.anchor}  {caption[:160]}{'…' * (len(caption) > 160)}"), title_justify="left")
+    place = f"{table.anchor}, page {table.page}" if table.page else table.anchor
+    drawn = RichTable(title=Text(f"{place}  {caption[:160]}{'…' * (len(caption) > 160)}"), title_justify="left")
     for column in table.columns:
         drawn.add_column(Text(printable(column)), overflow="fold")
     group = ""
@@ -57,8 +58,15 @@ def show_table(table: Table, console: Console) -> None:
             group = row.group
             drawn.add_section()
             drawn.add_row(Text(printable(group), style="bold"))
-        drawn.add_row(*[Text(printable(cell.text)) for cell in row.cells])
+        drawn.add_row(*[_shown(cell) for cell in row.cells])
     console.print(drawn)
+
+
+def _shown(cell: Cell) -> Text:
+    """The cell; a number that may have been misread has a question mark."""
+    if cell.number and cell.number.doubtful:
+        return Text(printable(cell.text) + " ?", style="yellow")
+    return Text(printable(cell.text))
 
 
 def table_csv(table: Table) -> str:

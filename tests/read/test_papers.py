@@ -85,7 +85,7 @@ def test_a_number_in_the_text_that_contradicts_a_table_is_found() -> None:
 
 def test_powers_of_ten_in_a_pdf_keep_their_exponent() -> None:
     paper = read(SHARED / "attention-nips2017.pdf")
-    text = " ".join(text for _, text in paper.texts())
+    text = " ".join([*(text for _, text in paper.texts()), *(cell.text for _, _, cell in paper.cells())])
     assert "10^20" in text and "10^18" in text
     assert "1.0 · 1020" not in text
     assert {"sec:3.2.1", "sec:6.1"} <= {section.anchor for section in paper.sections}
