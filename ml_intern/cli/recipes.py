@@ -16,12 +16,12 @@ def recipes(name: Annotated[str, typer.Argument(help="One recipe, with its page.
     book = load_book()
     if not name:
         for recipe in book:
-            tested = sum(claim.tests is not None for claim in recipe.claims)
+            tested = sum(bool(claim.tests) for claim in recipe.claims)
             typer.echo(f"{recipe.id:<24} {recipe.title} ({tested} kinds of claim)")
         return
     found = next((recipe for recipe in book if recipe.id == name), None)
     if found is None:
         raise InputError(f"There is no recipe {name!r}.", f"there are: {', '.join(recipe.id for recipe in book)}")
-    typer.echo(found.script("README.md"))
+    typer.echo(found.page())
     for claim in found.claims:
         typer.echo(f"- {claim.id}: {claim.statement}" + ("" if claim.tests else f" (not tested: {claim.untested})"))

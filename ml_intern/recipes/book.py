@@ -62,6 +62,9 @@ class Recipe(BaseModel):
         """The experiment at a scale. Raises KeyError where the recipe has no such scale."""
         return merged(self.experiment, self.scales[scale])
 
+    def page(self) -> str:
+        return (self.folder / "README.md").read_text(encoding="utf-8")
+
     def script(self, name: str) -> str:
         return (self.folder / self.files[name]).read_text(encoding="utf-8")
 

@@ -74,3 +74,11 @@ def test_doctor_shows_tokens_as_set_and_never_their_value(tmp_path: Path) -> Non
     assert done.returncode == 0
     assert "hf_plantedsecret" not in done.stdout
     assert "HF_TOKEN" in done.stdout
+
+
+def test_every_recipe_is_listed_and_shown_with_its_page(tmp_path: Path) -> None:
+    listed = ml_intern("recipes", home=tmp_path).stdout
+    assert "label-smoothing" in listed and "transformer-ablations" in listed
+    shown = ml_intern("recipes", "warm-starting", home=tmp_path)
+    assert shown.returncode == 0
+    assert "# warm-starting" in shown.stdout and "not tested: its data (SVHN)" in shown.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from datasets import load_from_disk
-from safetensors.torch import load_model
+from safetensors.torch import load_file
 from train import END, LONGEST, PAD, START, build_model, encode
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -17,7 +17,11 @@ args = parser.parse_args()
 
 config = json.loads((args.model / "config.json").read_text())
 model = build_model(config)
-load_model(model, str(args.model / "model.safetensors"))
+missing, unexpected = model.load_state_dict(load_file(args.model / "model.safetensors"), strict=False)
+# What is missing is what the model ties to `model.shared`.
+if unexpected or any("embed_tokens" not in name and "lm_head" not in name for name in missing):
+    raise SystemExit(f"The checkpoint does not fit: missing {missing}, unexpected {unexpected}.")
+model.tie_weights()
 model.eval()
 words = {number: word for word, number in config["vocabulary"].items()}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from datasets import disable_progress_bars, load_from_disk
-from safetensors.torch import save_model
+from safetensors.torch import save_file
 from torch import nn
 from transformers import BartConfig, BartForConditionalGeneration, set_seed
 
@@ -73,6 +73,12 @@ def encode(texts, vocabulary, start=False):
     return torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
 
 
+def untied(model):
+    """The weights, each once: Bart uses one table for both embeddings and the output."""
+    shared = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
+    return {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in shared}
+
+
 def loss_of(model, german, english, vocabulary, device):
     source = encode(german, vocabulary).to(device)
     inputs, target = encode(english, vocabulary, start=True).to(device), encode(english, vocabulary).to(device)
@@ -127,7 +133,7 @@ def main():
                 model.train()
                 row = {"step": step, "total": config["steps"], "train_loss": loss.item(), "validation_loss": value}
                 log.write(json.dumps(row) + "\n")
-    save_model(accelerator.unwrap_model(model).cpu(), str(args.out / "model.safetensors"))
+    save_file(untied(accelerator.unwrap_model(model).cpu()), args.out / "model.safetensors")
     keys = ("size", "layers", "heads", "dropout", "positions", "vocabulary", "vocabulary_size")
     (args.out / "config.json").write_text(json.dumps({key: config[key] for key in keys}, indent=2) + "\n")
 
