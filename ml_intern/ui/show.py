@@ -22,7 +22,9 @@ def show_plan(plan: Plan, console: Console) -> None:
     fates = {left.claim: f"not tested: {left.reason}" for left in plan.left_out}
     for experiment in plan.experiments:
         for test in experiment.tests:
-            fates[test.claim] = f"{experiment.id}: {criterion(test)}"
+            text = f"{experiment.id}: {criterion(test)}"
+            # A claim may be tested in several places.
+            fates[test.claim] = f"{fates[test.claim]}; and {text}" if test.claim in fates else text
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("claim", "statement", "where", "how it is tested"):
         table.add_column(column, overflow="fold")
@@ -72,6 +74,7 @@ def criterion(test: ClaimTest) -> str:
 
 
 def show_verdicts(verdicts: Sequence[Verdict], statements: dict[str, str], console: Console) -> None:
+    """A table of verdicts with their setting; how far each setting is from the paper's stands below, once."""
     table = Table(title="Verdicts", title_justify="left")
     for column in ("claim", "statement", "verdict", "effect", "why"):
         table.add_column(column, overflow="fold")
@@ -80,5 +83,8 @@ def show_verdicts(verdicts: Sequence[Verdict], statements: dict[str, str], conso
         effect = f"{v.effect:.3g}{interval}" if v.effect is not None else "–"
         style = _STYLES.get(v.outcome, "dim")
         statement = printable(statements.get(v.claim, ""))
-        table.add_row(v.claim, Text(statement), Text(v.headline, style=style), effect, Text(printable(v.reason)))
+        headline = v.model_copy(update={"scale": ""}).headline
+        table.add_row(v.claim, Text(statement), Text(headline, style=style), effect, Text(printable(v.reason)))
     console.print(table)
+    for experiment, setting, scale in dict.fromkeys((v.experiment, v.setting, v.scale) for v in verdicts if v.scale):
+        console.print(Text(printable(f"{experiment}, {setting}: {scale}"), style="dim"))

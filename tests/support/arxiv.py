@@ -1,0 +1,77 @@
+"""A stand-in for arXiv on loopback: metadata, e-prints and PDFs, with faults on demand."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+ENTRY = """<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>{site}/abs/{id}v1</id><title>{title}</title>
+<summary>A summary.</summary><author><name>Ada Author</name></author></entry></feed>"""
+EMPTY = '<feed xmlns="http://www.w3.org/2005/Atom"></feed>'
+
+
+@dataclass
+class StandInArxiv:
+    """`sources` and `pdfs` by id without version. `faults` are answered first: (status, headers), one a request."""
+
+    sources: dict[str, bytes] = field(default_factory=dict)
+    pdfs: dict[str, bytes] = field(default_factory=dict)
+    faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    agents: set[str] = field(default_factory=set)
+    site: str = ""
+
+    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        self.asked.append(path)
+        if self.faults:
+            status, headers = self.faults.pop(0)
+            return status, headers, b"try later"
+        parts = urlsplit(path)
+        if parts.path == "/api/query":
+            paper = parse_qs(parts.query)["id_list"][0].split("v")[0]
+            known = paper in self.sources or paper in self.pdfs
+            text = ENTRY.format(site=self.site, id=paper, title=f"Paper {paper}") if known else EMPTY
+            return 200, {}, text.encode()
+        kind, paper = parts.path.removeprefix("/").split("/", 1)
+        held = {"e-print": self.sources, "pdf": self.pdfs}.get(kind, {})
+        data = held.get(paper.split("v")[0])
+        return (404, {}, b"") if data is None else (200, {}, data)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes ml-intern ask this server, without waiting between requests."""
+        return {
+            "ML_INTERN_ARXIV_API": f"{self.site}/api/query",
+            "ML_INTERN_ARXIV_SITE": self.site,
+            "ML_INTERN_ARXIV_INTERVAL": "0.01",
+        }
+
+
+@contextmanager
+def serve_arxiv() -> Iterator[StandInArxiv]:
+    arxiv = StandInArxiv()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            arxiv.agents.add(self.headers.get("User-Agent", ""))
+            status, headers, body = arxiv.answer(self.path)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    arxiv.site = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield arxiv
+    finally:
+        server.shutdown()
+        server.server_close()
