@@ -15,8 +15,6 @@ from ml_intern.plan.plan import ClaimTest, Experiment, Plan
 
 _SIGN_FLIP_FROM = 8  # with fewer seeds an exact sign-flip test cannot reach 0.05 with room to spare
 _MIN_PAIRS = 3
-# From best to worst: a claim tested in several places is as good as its worst one.
-_FROM_BEST_TO_WORST = ("reproduced", "partly", "not reproduced", "not tested", "inconclusive")
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,25 @@ class _Pairs:
 def decide(plan: Plan, evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
     """One verdict for each claim of the plan, in the plan's order. Exploration never counts."""
     confirm = [record for record in evidence if record.phase == "confirm"]
-    verdicts = {
-        left.claim: Verdict(claim=left.claim, outcome="not tested", reason=left.reason) for left in plan.left_out
-    }
+    found: dict[str, list[Verdict]] = {claim.id: [] for claim in plan.claims}
+    for left in plan.left_out:
+        found[left.claim].append(Verdict(claim=left.claim, outcome="not tested", reason=left.reason))
     for experiment in plan.experiments:
         records = [record for record in confirm if record.experiment == experiment.id]
         for test in experiment.tests:
-            verdict = _judge(plan, experiment, test, records)
-            verdicts[test.claim] = _combine(verdicts.get(test.claim), verdict)
-    ordered = [verdicts[claim.id] for claim in plan.claims]
-    return tuple(_with_holm(ordered))
+            found[test.claim].append(_judge(plan, experiment, test, records))
+    return tuple(_with_holm([_combined(parts) for parts in found.values()]))
 
 
 def needs_second_look(plan: Plan, experiment: Experiment, evidence: Sequence[Evidence]) -> bool:
-    """True when a primary claim of the experiment is inconclusive after the first look and a second was planned."""
-    done = {record.seed for record in evidence if record.experiment == experiment.id and record.phase == "confirm"}
+    """True when a second look was planned and more seeds could close a primary claim that the first left open."""
     if plan.scale == "smoke" or not experiment.seeds.extra:
         return False
-    if len(done) > experiment.seeds.confirm:
-        return True  # it was begun before an interruption
     records = [r for r in evidence if r.experiment == experiment.id and r.phase == "confirm"]
-    verdicts = [_judge(plan, experiment, test, records) for test in experiment.tests if test.primary]
+    if len({record.seed for record in records}) > experiment.seeds.confirm:
+        return True  # it was begun before an interruption
+    primary = [test for test in experiment.tests if test.primary and not _pair(experiment, test, records).missing]
+    verdicts = [_judge(plan, experiment, test, records) for test in primary]
     return any(verdict.outcome == "inconclusive" and verdict.effects for verdict in verdicts)
 
 
@@ -206,7 +202,8 @@ def _direction(test: ClaimTest, effects: Sequence[float], low: float, high: floa
     text = f"the {level:.1%} interval of the effect is {low:.4g} to {high:.4g}"
     if low > 0 and agrees:
         if effect >= test.minimal_effect:
-            return "reproduced", f"{text}: above 0, and {effect:.4g} reaches the minimal effect {test.minimal_effect:g}"
+            reached = f", and {effect:.4g} reaches the minimal effect {test.minimal_effect:g}"
+            return "reproduced", f"{text}: above 0{reached if test.minimal_effect else ''}"
         return "partly", f"{text}: on the claimed side, but {effect:.4g} is below the minimal {test.minimal_effect:g}"
     if high < 0 and agrees:
         return "not reproduced", f"{text}: the other side wins"
@@ -222,7 +219,7 @@ def _within(test: ClaimTest, effects: Sequence[float], level: float, common: dic
     margin = test.margin if test.margin is not None else 0.0
     alpha = 1 - level
     low, high = statistics.t_interval(effects, 1 - 2 * alpha)
-    common |= {"p_value": statistics.tost_p_value(effects, margin)}
+    common |= {"p_value": statistics.tost_p_value(effects, margin), "low": low, "high": high}
     text = f"the {1 - 2 * alpha:.1%} interval is {low:.4g} to {high:.4g}, the margin ± {margin:g}"
     if statistics.tost(effects, margin, alpha):
         return Verdict(outcome="reproduced", reason=f"{text}: it lies inside", **common)
@@ -239,20 +236,29 @@ def _at_ceiling(test: ClaimTest, pairs: _Pairs) -> bool:
     return all(value == best for values in pairs.values.values() for value in values)
 
 
-def _combine(first: Verdict | None, second: Verdict) -> Verdict:
-    """A claim tested in several places is as good as its worst; `partly` where it holds in some of them only."""
-    if first is None:
-        return second
-    better, worse = sorted((first, second), key=lambda v: (_FROM_BEST_TO_WORST.index(v.outcome), v.p_value or 0.0))
-    if better.outcome == worse.outcome:
-        return worse
-    if worse.outcome == "not tested":
-        reason = f"{better.outcome} ({better.metric}), but not tested in another condition: {worse.reason}"
-        return better.model_copy(update={"outcome": "inconclusive", "reason": reason})
-    if worse.outcome == "inconclusive":
-        return worse
-    reason = f"in some conditions only: {better.outcome} ({better.metric}), {worse.outcome} ({worse.metric})"
-    return worse.model_copy(update={"outcome": "partly", "reason": reason})
+def _combined(parts: Sequence[Verdict]) -> Verdict:
+    """A claim tested in several places holds where it holds in each; `partly` where in some of them only. The numbers
+    are those of the part that speaks most against the claim; all parts stand in `parts`."""
+    if len(parts) == 1:
+        return parts[0]
+    outcomes = {part.outcome for part in parts}
+    if open_parts := [part for part in parts if part.outcome == "inconclusive"]:
+        return _with_parts(open_parts[0], parts)
+    if len(outcomes) == 1:
+        return _with_parts(max(parts, key=lambda part: part.p_value or 0.0), parts)
+    if "not tested" in outcomes:
+        tested = next(part for part in parts if part.outcome != "not tested")
+        untested = next(part for part in parts if part.outcome == "not tested")
+        reason = f"{tested.outcome} ({tested.metric}), but not tested in another condition: {untested.reason}"
+        return _with_parts(tested, parts, outcome="inconclusive", reason=reason)
+    against: Outcome = "not reproduced" if "not reproduced" in outcomes else "partly"
+    worst = next(part for part in parts if part.outcome == against)
+    told = ", ".join(sorted(f"{part.outcome} ({part.experiment}, {part.metric})" for part in parts))
+    return _with_parts(worst, parts, outcome="partly", reason=f"in some conditions only: {told}")
+
+
+def _with_parts(chosen: Verdict, parts: Sequence[Verdict], **changes: Any) -> Verdict:
+    return chosen.model_copy(update={**changes, "parts": tuple(parts)})
 
 
 def _with_holm(verdicts: Sequence[Verdict]) -> list[Verdict]:

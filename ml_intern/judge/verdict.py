@@ -13,8 +13,10 @@ Outcome = Literal["reproduced", "partly", "not reproduced", "inconclusive", "not
 
 
 class Verdict(BaseModel):
-    """`effects` are per paired seed, positive on the claimed side. `level` is the interval's (0.95, or Pocock's
-    0.9706 when two looks were planned). `needed_seeds`: a guess at the number that would decide an inconclusive."""
+    """`low` and `high` bound the interval that decided. `effects` are per paired seed, positive on the claimed side.
+    `level` is the test's (0.95, or Pocock's 0.9706 when two looks were planned). `needed_seeds`: a guess at the number
+    that would decide an inconclusive. `parts`: the verdict of each test, for a claim that was tested in several
+    places; else empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,17 +42,22 @@ class Verdict(BaseModel):
     primary: bool = True
     trust: str = "harness"
     smoke: bool = False
+    parts: tuple[Verdict, ...] = ()
 
     def explained(self, blocked: Mapping[str, str]) -> Verdict:
         """With the reason why its experiment was given up, where it was. `blocked`: experiment id to reason."""
-        if self.outcome != "not tested" or self.experiment not in blocked:
-            return self
-        return self.model_copy(update={"reason": f"its experiment was given up: {blocked[self.experiment]}"})
+        changes: dict[str, object] = {"parts": tuple(part.explained(blocked) for part in self.parts)}
+        if self.outcome == "not tested" and self.experiment in blocked:
+            changes["reason"] = f"its experiment was given up: {blocked[self.experiment]}"
+        return self.model_copy(update=changes)
+
+    @property
+    def short(self) -> str:
+        """What was found and how close the setting is: 'reproduced, scaled down'."""
+        outcome = f"{self.outcome} (smoke)" if self.smoke and self.outcome != "not tested" else self.outcome
+        return f"{outcome}, {self.setting}" if self.setting else outcome
 
     @property
     def headline(self) -> str:
-        """The two halves that always stand together: 'reproduced, scaled down (…)'."""
-        outcome = f"{self.outcome} (smoke)" if self.smoke and self.outcome != "not tested" else self.outcome
-        if self.setting is None:
-            return outcome
-        return f"{outcome}, {self.setting}" + (f" ({self.scale})" if self.scale else "")
+        """The same with the factors: 'reproduced, scaled down (1/450 of the parameters)'."""
+        return f"{self.short} ({self.scale})" if self.setting and self.scale else self.short

@@ -96,6 +96,21 @@ class ClaimTest(_Strict):
             raise ValueError("the weights of a contrast must sum to 0, for instance {method: 1, baseline: -1}")
         return self
 
+    @property
+    def criterion(self) -> str:
+        """The criterion in a line, for a person."""
+        contrast = " ".join(f"{weight:+g}·{name}" for name, weight in self.contrast.items())
+        better = "higher" if self.higher_is_better else "lower"
+        scale = "" if self.transform == "none" else f", {self.transform}"
+        numbers = (
+            ("minimal effect", self.minimal_effect or None),
+            ("margin", self.margin),
+            ("floor", self.floor),
+            ("target", self.target),
+        )
+        limits = "".join(f", {name} {value:g}" for name, value in numbers if value is not None)
+        return f"{self.kind}: {contrast} on {self.metric.key} ({better} is better){scale}{limits}"
+
 
 class Seeds(_Strict):
     """How many paired seeds. Their numbers are drawn from the frozen plan's hash, so nobody can pick them.

@@ -9,7 +9,7 @@ import jinja2
 import yaml
 
 from ml_intern import __version__
-from ml_intern.publish.escape import md, md_prose
+from ml_intern.publish.escape import md, md_prose, sentence
 from ml_intern.publish.facts import Facts
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,7 +25,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters |= {"md": md, "prose": md_prose}
+    env.filters |= {"md": md, "prose": md_prose, "sentence": sentence}
     return env
 
 

@@ -23,3 +23,9 @@ def md_prose(text: str) -> str:
 def page(text: str) -> str:
     """`text` for HTML."""
     return html.escape(_CONTROLS.sub("", text))
+
+
+def sentence(text: str) -> str:
+    """`text` beginning with a capital and ending with a full stop; not escaped."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".") if text else ""

@@ -28,24 +28,53 @@ class RunInfo(BaseModel):
     published_run: str = ""
 
 
+class Tested(BaseModel):
+    """One test of a claim, with what came of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    test: ClaimTest
+    verdict: Verdict
+
+    @property
+    def effect(self) -> str:
+        """Effect, interval and what it is a number of, in words; or a dash."""
+        v = self.verdict
+        if v.effect is None:
+            return "–"
+        interval = "" if v.low is None or v.high is None else f" [{v.low:.4g}, {v.high:.4g}]"
+        return f"{v.effect:.4g}{interval} {self._unit}"
+
+    @property
+    def _unit(self) -> str:
+        test, metric = self.test, self.test.metric.name
+        if test.kind == "failure":
+            return "of the seeds beyond the floor"
+        if test.kind == "value":
+            return f"{metric} away from the target"
+        if test.transform == "log10":
+            return f"powers of ten in {metric}"
+        return f"in {metric}"
+
+
 class ClaimFacts(BaseModel):
-    """One claim, its test and its verdict."""
+    """One claim, its verdict, and each test that the verdict rests on."""
 
     model_config = ConfigDict(frozen=True)
 
     claim: Claim
     verdict: Verdict
-    test: ClaimTest | None = None
+    tested: tuple[Tested, ...] = ()
 
     @property
-    def interval(self) -> str:
-        """Effect and interval in words, or a dash."""
-        v = self.verdict
-        if v.effect is None:
-            return "–"
-        if v.low is None or v.high is None:
-            return f"{v.effect:.4g}"
-        return f"{v.effect:.4g} [{v.low:.4g}, {v.high:.4g}]"
+    def effect(self) -> str:
+        """The effect of the test whose numbers are the verdict's own."""
+        own = (item for item in self.tested if item.verdict.metric == self.verdict.metric)
+        return next((item.effect for item in own if item.verdict.effect == self.verdict.effect), "–")
+
+    @property
+    def paper_effect(self) -> str:
+        return "; ".join(dict.fromkeys(item.test.paper_effect for item in self.tested if item.test.paper_effect))
 
 
 class Score(BaseModel):
@@ -102,13 +131,13 @@ class Facts(BaseModel):
 
 def gather(plan: Plan, evidence: Sequence[Evidence], verdicts: Sequence[Verdict], info: RunInfo) -> Facts:
     by_claim = {verdict.claim: verdict for verdict in verdicts}
-    tests = {test.claim: test for experiment in plan.experiments for test in experiment.tests}
+    tests = [test for experiment in plan.experiments for test in experiment.tests]
     guards = {f"{guard.name}: {guard.message}" for record in evidence for guard in record.guards}
     return Facts(
         plan=plan,
         info=info,
         evidence=tuple(evidence),
-        claims=tuple(ClaimFacts(claim=c, verdict=by_claim[c.id], test=tests.get(c.id)) for c in plan.claims),
+        claims=tuple(_claim(claim, by_claim[claim.id], tests) for claim in plan.claims),
         scores=tuple(_scores(plan, evidence)),
         published=next((record for record in evidence if record.run_id == info.published_run), None),
         hardware=tuple(sorted({record.hardware for record in evidence})),
@@ -116,6 +145,14 @@ def gather(plan: Plan, evidence: Sequence[Evidence], verdicts: Sequence[Verdict]
         guards=tuple(sorted(guards)),
         hours=sum(record.wall_seconds for record in evidence) / 3600,
     )
+
+
+def _claim(claim: Claim, verdict: Verdict, tests: Sequence[ClaimTest]) -> ClaimFacts:
+    own = [test for test in tests if test.claim == claim.id]
+    # `decide` gives a claim's parts in the order of the plan's tests.
+    parts = (verdict.parts or (verdict,)) if own else ()
+    tested = [Tested(test=test, verdict=part) for test, part in zip(own, parts, strict=True)]
+    return ClaimFacts(claim=claim, verdict=verdict, tested=tuple(tested))
 
 
 def _scores(plan: Plan, evidence: Sequence[Evidence]) -> list[Score]:

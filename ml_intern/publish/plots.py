@@ -11,34 +11,34 @@ from ml_intern.judge.guards import read_metrics
 from ml_intern.judge.statistics import mean
 from ml_intern.publish.facts import Facts
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 640, 260, 70, 16, 40
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 440, 240, 62, 16, 40  # narrow: text keeps its size on a phone
 _COLOURS = ("#0b6fb8", "#c44e00", "#2b8a3e", "#8e44ad", "#a8231c", "#5f5f00", "#00727a", "#7a4a00")
 
 
 def effects_svg(facts: Facts) -> str:
     """Effect with interval of each claim that has one; the dashed line is zero, the tick its minimal effect. Each row
     has its own scale, since claims differ in unit."""
-    items = [item for item in facts.claims if item.verdict.low is not None and item.verdict.high is not None]
+    items = [(item.claim.id, part) for item in facts.claims for part in item.tested if part.verdict.low is not None]
     if not items:
         return ""
-    row, left, width = 46, 70, _WIDTH - 90
+    row, left, width = 48, 44, _WIDTH - 64
     parts = []
-    for number, item in enumerate(items):
+    for number, (claim, item) in enumerate(items):
         verdict = item.verdict
         low, high, effect = verdict.low or 0.0, verdict.high or 0.0, verdict.effect or 0.0
         marks = [0.0, verdict.minimal_effect or 0.0]
-        if item.test and item.test.margin:
+        if item.test.margin:
             marks += [item.test.margin, -item.test.margin]
         x = _scale(min(low, *marks), max(high, *marks), left, left + width)
         y = 24 + number * row
         colour = {"reproduced": _COLOURS[2], "not reproduced": _COLOURS[4]}.get(verdict.outcome, _COLOURS[0])
-        parts.append(_text(left - 8, y + 4, item.claim.id, "end"))
+        parts.append(_text(left - 8, y + 4, claim, "end"))
         for mark in dict.fromkeys(marks):
             dash = ' stroke-dasharray="4 3"' if mark == 0 else ""
             parts.append(f'<path d="M{x(mark):.1f} {y - 11}V{y + 11}" class="axis"{dash}/>')
         parts.append(f'<path d="M{x(low):.1f} {y}H{x(high):.1f}" stroke="{colour}" stroke-width="3"/>')
         parts.append(f'<circle cx="{x(effect):.1f}" cy="{y}" r="5" fill="{colour}"/>')
-        parts.append(_text(left + width / 2, y + 20, item.interval, "middle"))
+        parts.append(_text(left + width / 2, y + 23, item.effect, "middle"))
     return _svg("Effect of each claim with its interval", parts, 24 + row * len(items))
 
 
@@ -78,8 +78,9 @@ def curves_svg(facts: Facts, experiment: str, folder: Path) -> str:
             f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2">'
             f"<title>{escape(name)}</title></polyline>"
         )
-    parts += _legend([name for name, _ in series])
-    return _svg(f"Validation loss of {experiment} by step", parts, _HEIGHT + 24)
+    legend, height = _legend([name for name, _ in series])
+    parts += legend
+    return _svg(f"Validation loss of {experiment} by step", parts, _HEIGHT + height)
 
 
 def strip_svg(facts: Facts, experiment: str) -> str:
@@ -94,16 +95,16 @@ def strip_svg(facts: Facts, experiment: str) -> str:
         values = [v for score in scores for v in score.values]
         logs = min(values) > 0 and max(values) / min(values) > 30
         value = (lambda v: math.log10(v)) if logs else (lambda v: v)
-        x = _scale(min(map(value, values)), max(map(value, values)), 150, _WIDTH - 70)
+        x = _scale(min(map(value, values)), max(map(value, values)), 150, _WIDTH - 72)
         parts.append(_text(12, top + 18, f"{key}{' (log scale)' if logs else ''}", "start", "bold"))
         for number, (score, colour) in enumerate(zip(scores, _COLOURS * 3, strict=False)):
             y = top + 42 + number * 24
             parts.append(_text(140, y + 4, score.variant, "end"))
-            parts.append(f'<path d="M150 {y}H{_WIDTH - 70}" class="grid"/>')
+            parts.append(f'<path d="M150 {y}H{_WIDTH - 72}" class="grid"/>')
             parts += [
                 f'<circle cx="{x(value(v)):.1f}" cy="{y}" r="4" fill="{colour}" opacity="0.6"/>' for v in score.values
             ]
-            parts.append(_text(_WIDTH - 62, y + 4, f"{mean(score.values):.3g}", "start"))
+            parts.append(_text(_WIDTH - 64, y + 4, f"{mean(score.values):.2g}", "start"))
         top += 42 + 24 * len(scores)
     return _svg(f"Scores of {experiment} by variant, one point a seed", parts, top + 8) if parts else ""
 
@@ -149,14 +150,19 @@ def _ticks_y(y: _scale, low: float, high: float, logs: bool) -> list[str]:
     return parts
 
 
-def _legend(names: Sequence[str]) -> list[str]:
+def _legend(names: Sequence[str]) -> tuple[list[str], int]:
+    """Below the plot, in as many lines as it takes; and its height."""
     parts = []
-    x = float(_LEFT)
+    x, line = float(_LEFT), 0
     for name, colour in zip(names, _COLOURS * 3, strict=False):
-        parts.append(f'<rect x="{x:.0f}" y="{_HEIGHT + 2}" width="12" height="12" fill="{colour}"/>')
-        parts.append(_text(x + 17, _HEIGHT + 12, name, "start"))
-        x += 40 + 8 * len(name)
-    return parts
+        width = 40 + 8 * len(name)
+        if x > _LEFT and x + width > _WIDTH:
+            x, line = float(_LEFT), line + 1
+        y = _HEIGHT + 2 + 20 * line
+        parts.append(f'<rect x="{x:.0f}" y="{y}" width="12" height="12" fill="{colour}"/>')
+        parts.append(_text(x + 17, y + 10, name, "start"))
+        x += width
+    return parts, 24 + 20 * line
 
 
 def _svg(title: str, parts: Sequence[str], height: float) -> str:

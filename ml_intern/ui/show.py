@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ml_intern.judge.statistics import power
 from ml_intern.judge.verdict import Verdict
-from ml_intern.plan.plan import ClaimTest, Plan
+from ml_intern.plan.plan import Plan
 from ml_intern.read.show import printable
 
 _STYLES = {"reproduced": "green", "partly": "yellow", "not reproduced": "red", "inconclusive": "yellow"}
@@ -22,7 +22,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     fates = {left.claim: f"not tested: {left.reason}" for left in plan.left_out}
     for experiment in plan.experiments:
         for test in experiment.tests:
-            text = f"{experiment.id}: {criterion(test)}"
+            text = f"{experiment.id}: {test.criterion}"
             # A claim may be tested in several places.
             fates[test.claim] = f"{fates[test.claim]}; and {text}" if test.claim in fates else text
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -56,23 +56,6 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(Text(f"{plan.dropped} proposed claims were dropped: the paper does not say them.", style="dim"))
 
 
-def criterion(test: ClaimTest) -> str:
-    """The pre-registered criterion in a line."""
-    contrast = " ".join(f"{weight:+g}·{name}" for name, weight in test.contrast.items())
-    better = "higher" if test.higher_is_better else "lower"
-    text = f"{test.kind}: {contrast} on {test.metric.key} ({better} is better)"
-    if test.transform != "none":
-        text += f", {test.transform}"
-    for name, value in (
-        ("minimal effect", test.minimal_effect or None),
-        ("margin", test.margin),
-        ("floor", test.floor),
-    ):
-        if value is not None:
-            text += f", {name} {value:g}"
-    return text
-
-
 def show_verdicts(verdicts: Sequence[Verdict], statements: dict[str, str], console: Console) -> None:
     """A table of verdicts with their setting; how far each setting is from the paper's stands below, once."""
     table = Table(title="Verdicts", title_justify="left")
@@ -83,8 +66,7 @@ def show_verdicts(verdicts: Sequence[Verdict], statements: dict[str, str], conso
         effect = f"{v.effect:.3g}{interval}" if v.effect is not None else "–"
         style = _STYLES.get(v.outcome, "dim")
         statement = printable(statements.get(v.claim, ""))
-        headline = v.model_copy(update={"scale": ""}).headline
-        table.add_row(v.claim, Text(statement), Text(headline, style=style), effect, Text(printable(v.reason)))
+        table.add_row(v.claim, Text(statement), Text(v.short, style=style), effect, Text(printable(v.reason)))
     console.print(table)
     for experiment, setting, scale in dict.fromkeys((v.experiment, v.setting, v.scale) for v in verdicts if v.scale):
         console.print(Text(printable(f"{experiment}, {setting}: {scale}"), style="dim"))

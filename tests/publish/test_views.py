@@ -1,0 +1,44 @@
+"""Card and report say what plan, evidence and verdicts hold: every test, its effect and what it is a number of."""
+
+from pathlib import Path
+
+from ml_intern.judge.decide import decide
+from ml_intern.judge.evidence import Evidence
+from ml_intern.plan.plan import Plan
+from ml_intern.publish.card import render_card
+from ml_intern.publish.escape import sentence
+from ml_intern.publish.facts import Facts, RunInfo, gather
+from ml_intern.publish.report import render_report_html, render_report_md
+from tests.judge.synthetic import WINNING, criterion, experiment, paired, plan_of
+
+
+def facts_of(plan: Plan, evidence: list[Evidence]) -> Facts:
+    return gather(plan, evidence, decide(plan, evidence), RunInfo(session="s", model="m"))
+
+
+def test_a_claim_tested_in_two_places_shows_both_tests_in_card_and_reports(tmp_path: Path) -> None:
+    plan = plan_of(experiment(criterion(), id="one"), experiment(criterion("failure"), id="two"))
+    losing = [0.3] * 5
+    evidence = [*paired(WINNING, experiment="one"), *paired(losing, level=0.8, experiment="two")]
+    facts = facts_of(plan, evidence)
+    for text in (render_card(facts), render_report_md(facts), render_report_html(facts, tmp_path)):
+        assert "in accuracy" in text
+        assert "of the seeds beyond the floor" in text
+        assert "floor 0.4" in text and "minimal effect 0.05" in text
+
+
+def test_an_effect_on_a_logarithmic_scale_says_so() -> None:
+    plan = plan_of(experiment(criterion(transform="log10")))
+    (claim,) = facts_of(plan, paired(WINNING)).claims
+    assert claim.effect.endswith("powers of ten in accuracy")
+
+
+def test_a_claim_that_was_not_tested_has_a_dash_for_its_effect() -> None:
+    (claim,) = facts_of(plan_of(experiment()), []).claims
+    assert (claim.verdict.outcome, claim.effect) == ("not tested", "–")
+
+
+def test_a_sentence_begins_with_a_capital_and_ends_with_one_full_stop() -> None:
+    assert sentence("the interval includes 0") == "The interval includes 0."
+    assert sentence("Done.") == "Done."
+    assert sentence("") == ""
