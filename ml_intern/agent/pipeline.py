@@ -30,6 +30,8 @@ def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | 
     plan = plan_phase(context, read, plan_text, scale)
     approve_phase(context, plan)
     ledger = Ledger(context.folder.ledger)
+    planned = sum(experiment.runs for experiment in plan.experiments)
+    context.emit("phase.started", phase="experiments", runs=max(0, planned - len(ledger.evidence)))
     ended: MlInternError | None = None
     try:
         for experiment in plan.experiments:
@@ -126,6 +128,8 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
     if needs_second_look(plan, experiment, ledger.evidence):
         context.emit("note", text=f"{experiment.id}: a claim is inconclusive after the first look; a second follows")
         context.budget.check()
+        more = len(experiment.variants) * experiment.seeds.extra
+        context.emit("phase.started", phase="second look", experiment=experiment.id, runs=more)
         laboratory.confirm(experiment.seeds.confirm + experiment.seeds.extra)
 
 

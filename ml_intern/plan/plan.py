@@ -169,6 +169,11 @@ class Experiment(_Strict):
         return self
 
     @property
+    def runs(self) -> int:
+        """Planned runs, without those of a second look."""
+        return len(self.variants) * (self.seeds.explore + self.seeds.confirm)
+
+    @property
     def all_metrics(self) -> tuple[MetricSpec, ...]:
         return tuple(dict.fromkeys((*self.metrics, self.select)))
 

@@ -92,6 +92,7 @@ class LiveTable:
         self._phase = ""
         self._iterations = 0
         self._expected = 0
+        self._began = self._started
         self._finished: list[dict[str, Any]] = []
         self._running: dict[str, dict[str, Any]] = {}
         self._lines: list[str] = []
@@ -100,10 +101,11 @@ class LiveTable:
         data = event.data
         if event.type == "phase.started":
             self._phase = " ".join(filter(None, (data["phase"], data.get("experiment", ""))))
+            if "runs" in data:
+                self._began = self._began if self._expected else time.monotonic()
+                self._expected += data["runs"]
         elif event.type == "model.asked":
             self._iterations += 1
-        elif event.type == "plan.drafted":
-            self._expected = int(data.get("runs", 0))
         elif event.type == "run.started":
             self._running[data["run"]] = {**data, "since": time.monotonic()}
         elif event.type in ("evidence.recorded", "run.finished"):
@@ -122,7 +124,8 @@ class LiveTable:
         elapsed = time.monotonic() - self._started
         head = f"{self._phase}   {elapsed:.0f} s   model calls {self._iterations}/{self._max_iterations}"
         if self._expected and self._finished:
-            rest = elapsed / len(self._finished) * max(0, self._expected - len(self._finished))
+            since = time.monotonic() - self._began
+            rest = since / len(self._finished) * max(0, self._expected - len(self._finished))
             head += f"   runs {len(self._finished)}/{self._expected}   about {rest:.0f} s left"
         table = Table(box=None, padding=(0, 2, 0, 0))
         for column in ("experiment", "variant", "seed", "progress", "last"):

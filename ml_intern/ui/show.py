@@ -32,8 +32,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         table.add_row(claim.id, Text(printable(claim.statement)), claim.anchor, Text(printable(fates[claim.id])))
     console.print(table)
     for experiment in plan.experiments:
-        runs = len(experiment.variants) * (experiment.seeds.confirm + experiment.seeds.explore)
-        minutes = runs * experiment.expected_seconds / 60
+        minutes = experiment.runs * experiment.expected_seconds / 60
         seeds = experiment.seeds
         names = ", ".join(variant.name for variant in experiment.variants)
         lines = [
