@@ -26,7 +26,8 @@ Listener = Callable[[Event], None]
 
 @dataclass
 class Context:
-    """One run in progress. `approve` shows a plan to a person and says yes or no. `stop` is set by Ctrl-C."""
+    """One run in progress. `approve` shows a plan to a person and says yes or no. `stop` is set by Ctrl-C.
+    `stronger` is asked where `model` goes in circles."""
 
     config: Config
     folder: SessionFolder
@@ -37,6 +38,7 @@ class Context:
     approve: Callable[[Plan], bool]
     listeners: Sequence[Listener] = ()
     stop: threading.Event = field(default_factory=threading.Event)
+    stronger: LLM | None = None
 
     def emit(self, type: EventType, **data: Any) -> None:
         """Logs an event durably, then tells whoever watches."""
@@ -68,6 +70,14 @@ class Context:
             problem,
             "Try a stronger model, or --model recipes.",
         )
+
+    def escalate(self) -> bool:
+        """Lets the stronger model go on, where there is one that is not at work already."""
+        if self.stronger is None or self.stronger is self.model:
+            return False
+        self.emit("note", text=f"{self.stronger.id} takes over from {self.model.id}, which went in circles")
+        self.model = self.stronger
+        return True
 
     def _complete(self, purpose: str, request: Request) -> Reply:
         self.budget.check()

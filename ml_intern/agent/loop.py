@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 from ml_intern.agent.context import Context
-from ml_intern.agent.doom_loop import DoomLoopDetector
+from ml_intern.agent.doom_loop import Circle, DoomLoopDetector, Step
+from ml_intern.agent.ladder import Ladder
 from ml_intern.llm.protocol import Message, ToolCall
 from ml_intern.tools.registry import Ended, Toolbox
 
 
-def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox) -> Ended:
-    """Lets the model work until it finishes or gives up. Raises BudgetExhausted, DoomLoop, ModelError."""
+def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox, ladder: Ladder) -> Ended:
+    """Lets the model work until it finishes, gives up, or goes in circles. Raises BudgetExhausted, ModelError."""
     messages = [Message(role="user", content=prompt)]
     doom = DoomLoopDetector()
-    while True:
-        reply = context.ask(purpose, messages, toolbox.specs())
-        messages.append(Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls))
-        if not reply.tool_calls:
-            warning = doom.see_text_only()
-            messages.append(Message(role="user", content=warning or "The work is open: go on with a tool call."))
-        for call in reply.tool_calls:
-            try:
-                messages.append(_step(context, toolbox, doom, call))
-            except Ended as ended:
-                context.emit("tool.result", id=call.id, name=call.name, result="ended", failed=False)
-                return ended
+    try:
+        while True:
+            reply = context.ask(purpose, messages, toolbox.specs())
+            messages.append(Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls))
+            circles = [_step(context, toolbox, doom, call, messages) for call in reply.tool_calls]
+            if not reply.tool_calls:
+                circles = [doom.see_text(reply.content)]
+            told = [ladder.climb(circle, messages) for circle in circles if circle is not None]
+            if told or not reply.tool_calls:
+                messages.append(Message(role="user", content="\n".join(told) or "The work is open: call a tool."))
+    except Ended as ended:
+        return ended
 
 
-def _step(context: Context, toolbox: Toolbox, doom: DoomLoopDetector, call: ToolCall) -> Message:
-    context.emit("tool.intent", id=call.id, name=call.name, arguments=call.arguments, kind=toolbox.kind(call.name))
-    result = toolbox.carry_out(call)
-    context.emit("tool.result", id=call.id, name=call.name, result=result, failed=result.startswith("FAILED"))
-    warning = doom.see(call, result)
-    if warning:
-        context.emit("doom.warning", text=warning)
-        result = f"{result}\n\n{warning}"
-    return Message(role="tool", content=result, tool_call_id=call.id)
+def _step(
+    context: Context, toolbox: Toolbox, doom: DoomLoopDetector, call: ToolCall, messages: list[Message]
+) -> Circle | None:
+    """Carries out one call: intent and result are logged around it. Raises Ended."""
+    kind = toolbox.kind(call.name)
+    context.emit("tool.intent", id=call.id, name=call.name, arguments=call.arguments, kind=kind)
+    try:
+        result = toolbox.carry_out(call)
+    except Ended:
+        context.emit("tool.result", id=call.id, name=call.name, result="ended", failed=False)
+        raise
+    failed = result.startswith("FAILED")
+    context.emit("tool.result", id=call.id, name=call.name, result=result, failed=failed)
+    messages.append(Message(role="tool", content=result, tool_call_id=call.id))
+    acts = kind != "read-only"
+    files = toolbox.files() if acts else {}
+    return doom.see(Step(call.name, call.arguments, result, failed, acts, files))

@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ml_intern.agent.context import Context
+from ml_intern.agent.ladder import Ladder
 from ml_intern.agent.loop import work
 from ml_intern.errors import InputError, PlanError
+from ml_intern.judge.guards import script_hashes
 from ml_intern.judge.laboratory import Laboratory
 from ml_intern.judge.metrics import is_metric
 from ml_intern.judge.verdict import Verdict
@@ -101,8 +103,10 @@ def build_scripts(context: Context, paper: Paper | None, laboratory: Laboratory)
         "executor", experiment=experiment.model_dump(mode="json"), excerpts=_excerpts(paper, laboratory)
     )
     laboratory.write_settings()
-    toolbox = Toolbox([*file_tools(laboratory.places.scripts), *experiment_tools(laboratory)])
-    return work(context, f"build {experiment.id}", prompt, toolbox)
+    scripts = laboratory.places.scripts
+    toolbox = Toolbox([*file_tools(scripts), *experiment_tools(laboratory)], lambda: script_hashes(scripts))
+    about = {"id": experiment.id, "title": experiment.title}
+    return work(context, f"build {experiment.id}", prompt, toolbox, Ladder(context, about))
 
 
 def discuss(context: Context, verdicts: tuple[Verdict, ...]) -> str:

@@ -23,6 +23,8 @@ from ml_intern.read.paper import Paper
 from ml_intern.read.reader import read_paper
 from ml_intern.session.store import write_whole
 
+_CIRCLES_AT_MOST = 2  # experiments given up for going in circles before the run stops
+
 
 def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | None) -> tuple[Verdict, ...]:
     """All phases. Raises BudgetExhausted and DoomLoop only after what there is has been judged and published."""
@@ -36,6 +38,7 @@ def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | 
     try:
         for experiment in plan.experiments:
             experiment_phase(context, read, plan, experiment, ledger)
+            stop_if_doomed(context, plan)
     except (BudgetExhausted, DoomLoop) as error:
         context.emit("note", text=f"Stopped early: {error.what}")
         ended = error
@@ -131,6 +134,17 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
         more = len(experiment.variants) * experiment.seeds.extra
         context.emit("phase.started", phase="second look", experiment=experiment.id, runs=more)
         laboratory.confirm(experiment.seeds.confirm + experiment.seeds.extra)
+
+
+def stop_if_doomed(context: Context, plan: Plan) -> None:
+    """Raises DoomLoop when a second experiment ended in a circle, or when none is left that did not."""
+    circled = {name: why for name, why in context.folder.state().blocked.items() if why.startswith("doom loop")}
+    if len(circled) >= min(_CIRCLES_AT_MOST, len(plan.experiments)):
+        raise DoomLoop(
+            f"Stopped by the doom-loop cap: {len(circled)} of {len(plan.experiments)} experiments went in circles.",
+            "; ".join(f"{name}: {why}" for name, why in circled.items())[:1000],
+            "The session's log has every step. Try a stronger model, or edit the plan.",
+        )
 
 
 def freeze(scripts: Path, frozen: Path) -> None:

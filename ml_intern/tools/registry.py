@@ -5,7 +5,7 @@ A toolbox checks a call's arguments, carries it out, and always answers: what go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,10 +38,11 @@ class Tool:
 
 
 class Toolbox:
-    """The tools of one context."""
+    """The tools of one context. `files` gives path to hash of the workspace that they act on."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+    def __init__(self, tools: Iterable[Tool], files: Callable[[], Mapping[str, str]] = dict) -> None:
         self._tools = {tool.name: tool for tool in tools}
+        self.files = files
 
     def specs(self) -> tuple[ToolSpec, ...]:
         return tuple(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ml_intern.agent.budget import Budget, BudgetLimits
 from ml_intern.agent.context import Context
+from ml_intern.agent.ladder import Ladder
 from ml_intern.agent.loop import work
 from ml_intern.config import Config
 from ml_intern.llm.protocol import Reply, Request, ToolCall
@@ -101,7 +102,7 @@ def per_iteration(folder: Path) -> None:
             listeners=[lambda event: times.append(time.perf_counter()) if event.type == "tool.result" else None],
             stop=threading.Event(),
         )
-        work(context, "bench", "Write files.", Toolbox([*files, end]))
+        work(context, "bench", "Write files.", Toolbox([*files, end]), Ladder(context, {}))
     turns = [(b - a) * 1e3 for a, b in itertools.pairwise(times)][:ITERATIONS]
     first, last = statistics.median(turns[:50]), statistics.median(turns[-50:])
     print(f"iteration: median {statistics.median(turns):.2f} ms; first 50: {first:.2f} ms, last 50: {last:.2f} ms")

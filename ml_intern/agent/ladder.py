@@ -1,0 +1,46 @@
+"""What is done about a circle, rung by rung: say it, have the step revised, ask a stronger model, give up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml_intern.agent.context import Context
+from ml_intern.agent.doom_loop import Circle
+from ml_intern.errors import ModelError
+from ml_intern.llm.protocol import Message
+from ml_intern.resources import render_prompt
+from ml_intern.tools.registry import Ended
+
+_TRANSCRIPT_CHARS = 6_000
+
+
+class Ladder:
+    """`about` is what the work is for, as the reviser is shown it. Every rung is an event."""
+
+    def __init__(self, context: Context, about: dict[str, Any]) -> None:
+        self._context, self._about = context, about
+
+    def climb(self, circle: Circle, messages: list[Message]) -> str:
+        """What to tell the model now. Raises Ended at the last rung: the work is blocked."""
+        self._context.emit("doom.warning", text=circle.told, rung=circle.rung, signature=circle.signature)
+        match circle.rung:
+            case "warn":
+                return circle.told
+            case "abandon":
+                raise Ended(False, f"doom loop: {circle.signature} ({circle.count} times)")
+            case "escalate":
+                if self._context.escalate():
+                    return f"{circle.told} Another model goes on from here."
+        return f"{circle.told}\n{self._revised(circle, messages)}".strip()
+
+    def _revised(self, circle: Circle, messages: list[Message]) -> str:
+        """The planner's advice, with the failed way ruled out; empty where it gives none."""
+        tried = "\n".join(f"{m.role}: {m.content}" for m in messages if m.content)[-_TRANSCRIPT_CHARS:]
+        prompt = render_prompt(
+            "revise", signature=circle.signature, count=circle.count, experiment=self._about, transcript=tried
+        )
+        try:
+            advice = self._context.ask("revise", [Message(role="user", content=prompt)]).content.strip()
+        except ModelError:
+            return ""
+        return f"A second look at it says: {advice}" if advice else ""
