@@ -22,6 +22,7 @@ from ml_intern.read.paper import Paper
 from ml_intern.resources import render_prompt
 from ml_intern.tools.experiment import experiment_tools
 from ml_intern.tools.files import file_tools
+from ml_intern.tools.paper import paper_tools
 from ml_intern.tools.registry import Ended, Toolbox
 
 _EXCERPT_CHARS = 12_000
@@ -104,7 +105,8 @@ def build_scripts(context: Context, paper: Paper | None, laboratory: Laboratory)
     )
     laboratory.write_settings()
     scripts = laboratory.places.scripts
-    toolbox = Toolbox([*file_tools(scripts), *experiment_tools(laboratory)], lambda: script_hashes(scripts))
+    tools = [*file_tools(scripts), *experiment_tools(laboratory), *(paper_tools(paper) if paper else [])]
+    toolbox = Toolbox(tools, lambda: script_hashes(scripts))
     about = {"id": experiment.id, "title": experiment.title}
     return work(context, f"build {experiment.id}", prompt, toolbox, Ladder(context, about))
 

@@ -5,6 +5,7 @@ A toolbox checks a call's arguments, carries it out, and always answers: what go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -75,3 +76,9 @@ def bounded(text: str, limit: int = _LIMIT) -> str:
         return text
     half = limit // 2
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+
+def fenced(kind: str, text: str) -> str:
+    """Untrusted `text` between marks that it cannot close: material for a model, never instructions."""
+    inside = re.sub(rf"</?{kind}\b", lambda match: match[0].replace("<", "‹"), text, flags=re.IGNORECASE)
+    return f"<{kind}>\n{inside}\n</{kind}>"
