@@ -74,11 +74,8 @@ def _part(paper: Paper, anchor: str) -> str:
             return element.text
     section = next((section for section in paper.sections if section.anchor == anchor.split("/")[0]), None)
     if section is None:
-        known = [
-            part.anchor
-            for part in (*paper.sections, *paper.tables, *paper.elements)
-            if not part.anchor.startswith("ref:")
-        ]
+        known = [one.anchor for one in paper.sections] + [one.anchor for one in paper.tables]
+        known += [one.anchor for one in paper.elements if one.kind != "reference"]
         raise InputError(f"The paper has no part {anchor!r}.", next=f"There are {', '.join(known)[:1500]}.")
     paragraphs = [f"[{paragraph.anchor}] {paragraph.text}" for paragraph in section.paragraphs]
     return "\n".join([section.title, *paragraphs])
