@@ -66,3 +66,7 @@ class SessionError(MlInternError):
 
 class ModelError(MlInternError):
     """A language model could not be reached or answered with nothing usable."""
+
+
+class ContextOverflow(ModelError):
+    """The prompt is longer than the model takes; a shorter one may do."""

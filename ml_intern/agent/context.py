@@ -15,6 +15,7 @@ from ml_intern.config import Config
 from ml_intern.errors import ModelError
 from ml_intern.llm.protocol import LLM, Message, Reply, Request, ToolSpec
 from ml_intern.plan.plan import Plan
+from ml_intern.resources import render_prompt
 from ml_intern.run.compute.base import Compute
 from ml_intern.session.events import Event, EventType
 from ml_intern.session.log import EventLog
@@ -70,6 +71,11 @@ class Context:
             problem,
             "Try a stronger model, or --model recipes.",
         )
+
+    def summarise(self, transcript: str) -> str:
+        """What stays of a conversation that is cut away."""
+        prompt = render_prompt("summary", transcript=transcript)
+        return self.ask("summary", [Message(role="user", content=prompt)]).content
 
     def escalate(self) -> bool:
         """Lets the stronger model go on, where there is one that is not at work already."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ml_intern.agent.compaction import Memory, size
 from ml_intern.agent.context import Context
 from ml_intern.agent.doom_loop import Circle, DoomLoopDetector, Step
 from ml_intern.agent.ladder import Ladder
-from ml_intern.llm.protocol import Message, ToolCall
+from ml_intern.errors import ContextOverflow
+from ml_intern.llm.protocol import Message, Reply, ToolCall
 from ml_intern.tools.registry import Ended, Toolbox
 
 
@@ -13,9 +15,10 @@ def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox, ladder: 
     """Lets the model work until it finishes, gives up, or goes in circles. Raises BudgetExhausted, ModelError."""
     messages = [Message(role="user", content=prompt)]
     doom = DoomLoopDetector()
+    memory = Memory(context.model.context_chars, context.summarise)
     try:
         while True:
-            reply = context.ask(purpose, messages, toolbox.specs())
+            reply, messages = _asked(context, purpose, messages, toolbox, memory, doom)
             messages.append(Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls))
             circles = [_step(context, toolbox, doom, call, messages) for call in reply.tool_calls]
             if not reply.tool_calls:
@@ -25,6 +28,23 @@ def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox, ladder: 
                 messages.append(Message(role="user", content="\n".join(told) or "The work is open: call a tool."))
     except Ended as ended:
         return ended
+
+
+def _asked(
+    context: Context, purpose: str, messages: list[Message], toolbox: Toolbox, memory: Memory, doom: DoomLoopDetector
+) -> tuple[Reply, list[Message]]:
+    """The model's answer, and the conversation that it answered to: shorter where it had to be."""
+    before = memory.compactions
+    messages = memory.fitted(messages)
+    try:
+        reply = context.ask(purpose, messages, toolbox.specs())
+    except ContextOverflow:
+        messages = memory.shortened(messages)
+        reply = context.ask(purpose, messages, toolbox.specs())
+    if memory.compactions > before:
+        doom.compacted()
+        context.emit("note", text=f"{purpose}: the conversation was shortened to {size(messages)} characters")
+    return reply, messages
 
 
 def _step(
