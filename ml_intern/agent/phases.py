@@ -12,7 +12,7 @@ from ml_intern.agent.loop import work
 from ml_intern.errors import InputError, PlanError
 from ml_intern.judge.guards import script_hashes
 from ml_intern.judge.laboratory import Laboratory
-from ml_intern.judge.metrics import is_metric
+from ml_intern.judge.metrics import is_metric, metric_names
 from ml_intern.judge.verdict import Verdict
 from ml_intern.llm.protocol import Message
 from ml_intern.plan.claim import Claim, ClaimProposals, ProposedClaim
@@ -62,10 +62,6 @@ def draft_plan(context: Context, paper: Paper, grounded: Grounded, scale: Scale)
     draft = context.ask_for("plan", render_prompt("plan", situation=situation, claims=claims), PlanDraft)
     if not draft.experiments:
         raise _nothing_to_test(context, paper, grounded.claims, draft.left_out)
-    for experiment in draft.experiments:
-        for metric in experiment.all_metrics:
-            if not is_metric(metric.name):
-                raise PlanError(f"Experiment {experiment.id} uses a metric that the harness lacks: {metric.name}.")
     source = paper.source
     return Plan(
         paper=PaperRef(
@@ -82,6 +78,20 @@ def draft_plan(context: Context, paper: Paper, grounded: Grounded, scale: Scale)
         findings=grounded.findings,
         dropped=len(grounded.dropped),
     )
+
+
+def check_metrics(plan: Plan) -> None:
+    """Raises PlanError where a metric is neither the harness's nor audited, or is both."""
+    for experiment in plan.experiments:
+        audited = {metric.name for metric in experiment.audited}
+        for metric in experiment.all_metrics:
+            if not is_metric(metric.name) and metric.name not in audited:
+                raise PlanError(
+                    f"Experiment {experiment.id} uses a metric that the harness lacks: {metric.name}.",
+                    next=f"Use one of {', '.join(metric_names(experiment.data.task))}, or list it under `audited`.",
+                )
+        if taken := sorted(name for name in audited if is_metric(name)):
+            raise PlanError(f"Experiment {experiment.id} audits {taken[0]}, which the harness computes itself.")
 
 
 def _nothing_to_test(

@@ -78,6 +78,7 @@ def plan_phase(context: Context, paper: Paper | None, plan_text: str, scale: Sca
         if paper is None:
             raise MlInternError("There is neither a paper nor a plan.", next="Give --paper or --plan.")
         plan = phases.draft_plan(context, paper, phases.find_claims(context, paper), scale)
+    phases.check_metrics(plan)
     write_whole(path, dump_plan(plan))
     context.emit("plan.drafted", digest=plan.digest(), experiments=len(plan.experiments), claims=len(plan.claims))
     return plan

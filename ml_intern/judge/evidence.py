@@ -11,13 +11,15 @@ Trust = Literal["harness", "audited", "reported"]
 
 
 class Measured(BaseModel):
-    """One number. `value` is None when the run gave none (crash, NaN). `n`: rows it was computed on."""
+    """One number. `value` is None when the run gave none (crash, NaN). `n`: rows it was computed on. `chance`: what a
+    predictor that ignores its input reaches on them, where that has a meaning."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     value: float | None
     n: int
     trust: Trust = "harness"
+    chance: float | None = None
 
 
 class Guard(BaseModel):

@@ -157,12 +157,12 @@ def read_metrics(path: Path, limit: int = 20_000) -> list[dict[str, Any]]:
     return rows
 
 
-def too_good(name: str, value: float, best: float | None, nearest_neighbour: float | None, higher: bool) -> list[Guard]:
-    """A perfect score where a nearest-neighbour baseline is far from perfect: an alarm, not a proof."""
-    if best is None or nearest_neighbour is None or not math.isclose(value, best, abs_tol=1e-12):
+def too_good(name: str, value: float, best: float | None, baselines: Mapping[str, float], higher: bool) -> list[Guard]:
+    """A perfect score where simple predictors (`baselines`: name to score) are far from it: an alarm, not a proof."""
+    if best is None or not baselines or not math.isclose(value, best, abs_tol=1e-12):
         return []
-    gap = (best - nearest_neighbour) if higher else (nearest_neighbour - best)
-    if gap < 0.05 * max(abs(best), 1.0):
+    nearest = max(baselines.values()) if higher else min(baselines.values())
+    if abs(best - nearest) < 0.05 * max(abs(best), 1.0):
         return []
-    message = f"{name} is perfect ({value:g}); a nearest-neighbour baseline reaches {nearest_neighbour:.3g}"
-    return [Guard(name="too good", message=message, fatal=False)]
+    told = ", ".join(f"a {baseline} reaches {reached:.3g}" for baseline, reached in baselines.items())
+    return [Guard(name="too good", message=f"{name} is perfect ({value:g}); {told}", fatal=False)]

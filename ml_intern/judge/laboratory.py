@@ -17,9 +17,11 @@ from typing import Any
 
 from ml_intern.errors import InputError, MlInternError
 from ml_intern.judge import guards
+from ml_intern.judge.audit import EVALUATOR, Auditor
 from ml_intern.judge.evidence import Evidence, Phase
 from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.measure import Job, measure
+from ml_intern.judge.metrics import OUTSIDE
 from ml_intern.judge.splits import Split, check_split, describe_split, draw_split
 from ml_intern.judge.tables import DataError, read_table, write_table
 from ml_intern.plan.plan import Experiment, Plan
@@ -61,6 +63,7 @@ class Laboratory:
         self.plan, self.experiment, self.places = plan, experiment, places
         self._compute, self._ledger, self._stop, self._notify = compute, ledger, stop, notify
         self._prepared: tuple[str, _Prepared] | None = None
+        self._auditors: dict[str, Auditor] = {}
         self._environment = hashlib.sha256(environment_lock().encode()).hexdigest()
 
     def smoke(self, variant: str = "") -> str:
@@ -75,6 +78,8 @@ class Laboratory:
         record = self._run([(variant, seed)], "explore", smoke=True, record=False)[0]
         if record.outcome != "ok":
             raise MlInternError(f"The smoke run of {variant} ended with: {record.outcome}.", record.detail)
+        if fatal := [f"{guard.name}: {guard.message}" for guard in record.guards if guard.fatal]:
+            raise MlInternError(f"The smoke run of {variant} raised a guard.", "; ".join(fatal))
         described = describe_split(self._prepare().table, self.experiment.data, split)
         return f"smoke run of {variant}: ok in {record.wall_seconds:.1f} s; {_metrics_line(record)}; split: {described}"
 
@@ -112,7 +117,8 @@ class Laboratory:
         return f"r{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def _require_scripts(self) -> None:
-        missing = [name for name in SCRIPTS if not (self.places.scripts / name).is_file()]
+        wanted = (*SCRIPTS, EVALUATOR) if self.experiment.audited else SCRIPTS
+        missing = [name for name in wanted if not (self.places.scripts / name).is_file()]
         if missing:
             raise InputError(f"{', '.join(missing)} is not written yet.", next="Write it with write_file.")
         self.write_settings()
@@ -153,7 +159,9 @@ class Laboratory:
         return sorted(out, key=lambda evidence: order[evidence.variant, evidence.seed])
 
     def _parallel(self, jobs: Sequence[Job]) -> Iterator[Evidence]:
-        with ThreadPoolExecutor(max_workers=max(1, self._compute.slots)) as pool:
+        # Runs side by side slow each other down: where time is what is tested, they go one by one.
+        alone = any(metric.name == "wall_seconds" for metric in self.experiment.all_metrics)
+        with ThreadPoolExecutor(max_workers=1 if alone else max(1, self._compute.slots)) as pool:
             futures = [pool.submit(measure, job, self._compute, self._stop) for job in jobs]
             try:
                 for future in as_completed(futures):
@@ -185,8 +193,19 @@ class Laboratory:
             predictions=self.places.predictions,
             plan=self.plan.digest(),
             environment=self._environment,
+            auditor=self._auditor(hashes),
             on_start=lambda metrics: self._notify("run.started", {**start, "metrics": str(metrics)}),
         )
+
+    def _auditor(self, hashes: dict[str, str]) -> Auditor | None:
+        """The auditor of this version of evaluate.py, where the plan has audited metrics."""
+        if not self.experiment.audited:
+            return None
+        key = hashes.get(EVALUATOR, "")
+        if key not in self._auditors:
+            folder = self.places.data / "audit" / key[:12]
+            self._auditors[key] = Auditor(self.experiment, self.places.scripts, folder, self._compute, self._stop)
+        return self._auditors[key]
 
     def _prepare(self) -> _Prepared:
         """Runs data.py once for each version of it and its settings."""
@@ -223,7 +242,8 @@ class Laboratory:
         table = self._prepare().table
         split = draw_split(table, self.experiment.data, seed)
         for metric in self.experiment.all_metrics:
-            split.rows(metric.rows)
+            if metric.name not in OUTSIDE:
+                split.rows(metric.rows)
         if fatal := [guard for guard in check_split(table, self.experiment.data, split) if guard.fatal]:
             raise DataError("The split leaks.", "; ".join(guard.message for guard in fatal), "Mend data.py.")
         return split

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ml_intern.judge import guards
+from ml_intern.judge.audit import Auditor, EvaluationError, Rows
+from ml_intern.judge.baselines import baselines
 from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
-from ml_intern.judge.metrics import PredictionError, score
+from ml_intern.judge.metrics import OUTSIDE, PredictionError, ceiling, chance_level, higher_is_better, score
 from ml_intern.judge.splits import Split
 from ml_intern.judge.tables import file_hash, write_table
 from ml_intern.plan.plan import Experiment, MetricSpec
@@ -42,6 +44,7 @@ class Job:
     predictions: Path
     plan: str
     environment: str
+    auditor: Auditor | None
     on_start: Callable[[Path], None]
 
 
@@ -74,11 +77,19 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
         return _evidence(job, compute, predicted, results, found)
     try:
         predictions = _read_predictions(job.folder / "predict" / "predictions.jsonl", len(rows))
-        metrics = _score(job, dict(zip(rows, predictions, strict=True)))
+        by_row = dict(zip(rows, predictions, strict=True))
+        metrics = _score(job, by_row)
     except PredictionError as error:
         found.append(Guard(name="bad predictions", message=str(error), fatal=False))
         return _evidence(job, compute, predicted, results, found, "invalid", str(error))
-    saved, labels = _save_predictions(job, dict(zip(rows, predictions, strict=True)))
+    found += _suspicious(job, metrics)
+    try:
+        audited, released = _audit(job, by_row)
+    except EvaluationError as error:
+        return _evidence(job, compute, predicted, results, found, "invalid", str(error))
+    metrics |= audited | _from_outside(job, trained)
+    found += released
+    saved, labels = _save_predictions(job, by_row)
     return _evidence(job, compute, trained, results, found, metrics=metrics, predictions=saved, labels=labels)
 
 
@@ -87,6 +98,11 @@ def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ..
     return tuple(
         metric for metric in experiment.all_metrics if phase == "confirm" or metric.rows in ("validation", "train")
     )
+
+
+def predicted_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
+    """Those of `scored_metrics` that predictions are needed for."""
+    return tuple(metric for metric in scored_metrics(experiment, phase) if metric.name not in OUTSIDE)
 
 
 def _tampered(job: Job) -> list[Guard]:
@@ -119,7 +135,7 @@ def _sealed_rows(job: Job) -> list[int]:
     import numpy as np
 
     rows: set[int] = set()
-    for metric in scored_metrics(job.experiment, job.phase):
+    for metric in predicted_metrics(job.experiment, job.phase):
         rows.update(job.split.rows(metric.rows))
     ordered = sorted(rows)
     order = np.random.default_rng(job.seed).permutation(len(ordered))
@@ -161,13 +177,64 @@ def _read_predictions(path: Path, rows: int) -> list[Any]:
 
 
 def _score(job: Job, predictions: Mapping[int, Any]) -> dict[str, Measured]:
+    """The metrics that are the harness's own, from predictions by row."""
     labels = job.table.column(job.experiment.data.label).to_pylist()
+    audited = {metric.name for metric in job.experiment.audited}
     out = {}
-    for metric in scored_metrics(job.experiment, job.phase):
-        rows = job.split.rows(metric.rows)
-        value = score(metric.name, [predictions[row] for row in rows], [labels[row] for row in rows])
-        out[metric.key] = Measured(value=value, n=len(rows))
+    for metric in predicted_metrics(job.experiment, job.phase):
+        if metric.name not in audited:
+            rows = job.split.rows(metric.rows)
+            wanted = [labels[row] for row in rows]
+            value = score(metric.name, [predictions[row] for row in rows], wanted)
+            out[metric.key] = Measured(value=value, n=len(rows), chance=chance_level(metric.name, wanted))
     return out
+
+
+def _suspicious(job: Job, metrics: Mapping[str, Measured]) -> list[Guard]:
+    """Perfect sealed scores that simple predictors do not come near."""
+    found = []
+    for metric in predicted_metrics(job.experiment, job.phase):
+        measured = metrics.get(metric.key)
+        if measured is None or measured.value is None or not metric.rows.startswith("test"):
+            continue
+        best = ceiling(metric.name)
+        if measured.value == best:
+            rows = job.split.rows(metric.rows)
+            simple = baselines(metric.name, job.table, job.experiment.data, job.split.train, rows)
+            found += guards.too_good(metric.key, measured.value, best, simple, higher_is_better(metric.name))
+    return found
+
+
+def _audit(job: Job, predictions: Mapping[int, Any]) -> tuple[dict[str, Measured], list[Guard]]:
+    """The audited metrics, and what their canaries raised. Raises EvaluationError."""
+    if job.auditor is None:
+        return {}, []
+    labels = job.table.column(job.experiment.data.label).to_pylist()
+    names = {metric.name for metric in job.experiment.audited}
+    metrics: dict[str, Measured] = {}
+    found: list[Guard] = []
+    values: dict[str, dict[str, float]] = {}
+    for metric in predicted_metrics(job.experiment, job.phase):
+        if metric.name not in names:
+            continue
+        rows = job.split.rows(metric.rows)
+        if metric.rows not in values:
+            given = Rows([predictions[row] for row in rows], [labels[row] for row in rows])
+            found += job.auditor.canaries(metric.rows, given)
+            values[metric.rows] = job.auditor.values(given)
+        metrics[metric.key] = Measured(value=values[metric.rows][metric.name], n=len(rows), trust="audited")
+    return metrics, found
+
+
+def _from_outside(job: Job, trained: RunResult) -> dict[str, Measured]:
+    """What is measured on the training process and on the weights, not on predictions."""
+    numbers = {
+        "wall_seconds": trained.wall_seconds,
+        "peak_memory_mb": trained.peak_memory_mb,
+        "parameters": count_parameters(job.folder / "out" / "model.safetensors"),
+    }
+    wanted = [metric for metric in scored_metrics(job.experiment, job.phase) if metric.name in OUTSIDE]
+    return {metric.key: Measured(value=numbers[metric.name], n=1) for metric in wanted}
 
 
 def _save_predictions(
@@ -179,7 +246,7 @@ def _save_predictions(
     values = job.table.column(job.experiment.data.label).to_pylist()
     slices = {row: name for name, rows in job.split.slices.items() for row in rows}
     saved, labels = {}, {}
-    for part in sorted({metric.rows.split(":")[0] for metric in scored_metrics(job.experiment, job.phase)}):
+    for part in sorted({metric.rows.split(":")[0] for metric in predicted_metrics(job.experiment, job.phase)}):
         rows = [row for row in job.split.rows(part) if row in predictions]
         base = f"{job.experiment.id}/{job.run_id}-{part}.jsonl.gz"
         saved[part] = _save_lines(job.predictions, base, [{"prediction": predictions[row]} for row in rows])
@@ -218,6 +285,9 @@ def _evidence(
     weights = job.folder / "out" / "model.safetensors"
     has_weights = weights.is_file() and not weights.is_symlink()
     steps = results or [told]
+    tensors = tensors_hash(weights) or ""
+    started_from = {model.id: model.tensors for model in job.experiment.base_models if model.tensors}
+    found = [*found, *guards.base_weights(tensors, started_from)]
     blank = {m.key: Measured(value=None, n=0) for m in scored_metrics(job.experiment, job.phase)}
     log = f"{told.detail}\n{told.tail[-1500:]}".strip() if told.outcome != "ok" else ""
     return Evidence.model_validate(
@@ -236,7 +306,8 @@ def _evidence(
             "scripts": dict(job.script_hashes),
             "data": job.data_hash,
             "weights": file_hash(weights) if has_weights else "",
-            "tensors": tensors_hash(weights) or "",
+            "tensors": tensors,
+            "base_models": tuple(f"{model.id}@{model.revision}" for model in job.experiment.base_models),
             "predictions": predictions or {},
             "labels": labels or {},
             "environment": job.environment,

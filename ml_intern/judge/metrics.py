@@ -15,6 +15,9 @@ class PredictionError(MlInternError):
 
 Task = str
 _BINS = 15
+# Measured from outside the run, one number each: seconds and MiB of the training step, numbers in the weights. Seconds
+# are noisy where runs go side by side.
+OUTSIDE = ("wall_seconds", "peak_memory_mb", "parameters")
 
 
 def score(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> float:
@@ -41,6 +44,9 @@ def score(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> float
 
 
 def is_metric(name: str) -> bool:
+    """True for what the harness computes itself: from predictions, or from outside the run."""
+    if name in OUTSIDE:
+        return True
     base, _, option = name.partition(":")
     return base in _METRICS and (
         not option or (base in ("ece", "overconfidence") and option.isdigit() and int(option) > 0)
@@ -48,11 +54,11 @@ def is_metric(name: str) -> bool:
 
 
 def metric_names(task: str) -> list[str]:
-    return [name for name, (kind, _, _) in _METRICS.items() if kind == task]
+    return [*(name for name, (kind, _, _) in _METRICS.items() if kind == task), *OUTSIDE]
 
 
 def higher_is_better(name: str) -> bool:
-    return _METRICS[name.partition(":")[0]][1]
+    return name not in OUTSIDE and _METRICS[name.partition(":")[0]][1]
 
 
 def chance_level(name: str, labels: Sequence[Any]) -> float | None:
@@ -70,6 +76,8 @@ def chance_level(name: str, labels: Sequence[Any]) -> float | None:
 
 def ceiling(name: str) -> float | None:
     """The best value a metric can take, where it has one."""
+    if name in OUTSIDE:
+        return None
     base = name.partition(":")[0]
     if base in ("accuracy", "balanced_accuracy", "f1", "auc", "r2", "exact_match", "token_accuracy"):
         return 1.0

@@ -137,7 +137,7 @@ def _near_duplicates(table: Any, data: DataSpec, split: Split) -> list[Guard]:
 
     if data.task != "classification":
         return []
-    arrays = [_numeric(table, column) for column in data.inputs]
+    arrays = [numeric(table, column) for column in data.inputs]
     if any(array is None for array in arrays):
         return []
     matrix = np.concatenate([array for array in arrays if array is not None], axis=1)
@@ -168,7 +168,8 @@ def _nearest(rows: Any, train: Any, itself: bool = False) -> Any:
     return nearest
 
 
-def _numeric(table: Any, column: str) -> Any:
+def numeric(table: Any, column: str) -> Any:
+    """A column as a matrix of floats, one row a row; None where it holds anything else."""
     import numpy as np
 
     try:
@@ -188,7 +189,7 @@ def _label_columns(table: Any, data: DataSpec) -> list[Guard]:
         one_to_one = len(pairs) == len(set(values)) == len(set(labels)) and 1 < len(pairs) <= len(labels) // 2
         if column == data.label or values == labels or one_to_one:
             guards.append(Guard(name="leak: label in inputs", message=f"input column {column!r} gives the label away"))
-        elif revealing := _revealing_components(_numeric(table, column), labels):
+        elif revealing := _revealing_components(numeric(table, column), labels):
             message = f"input column {column!r} gives the label away in component {', '.join(map(str, revealing[:5]))}"
             guards.append(Guard(name="leak: label in inputs", message=message))
     return guards

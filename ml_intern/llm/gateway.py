@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_intern.errors import ModelError
 from ml_intern.llm.protocol import Message, Reply, Request, ToolCall, Usage
+from ml_intern.llm.text_calls import with_text_calls
 
 _CHARS_PER_TOKEN = 3  # on the safe side for English and code
 _DEFAULT_CONTEXT_TOKENS = 32_000
@@ -55,7 +56,8 @@ class LitellmModel:
             ToolCall(id=call.id, name=call.function.name or "", arguments=call.function.arguments or "{}")
             for call in (message.tool_calls or [])
         )
-        return Reply(content=message.content or "", tool_calls=calls, usage=self._usage(litellm, response))
+        reply = Reply(content=message.content or "", tool_calls=calls, usage=self._usage(litellm, response))
+        return with_text_calls(reply, [tool.name for tool in request.tools])
 
     def _usage(self, litellm: Any, response: Any) -> Usage:
         usage = getattr(response, "usage", None)

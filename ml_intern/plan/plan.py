@@ -42,6 +42,24 @@ class MetricSpec(_Strict):
         return f"{self.name}@{self.rows}"
 
 
+class AuditedMetric(_Strict):
+    """A metric that the harness lacks: the experiment's `evaluate.py` computes it, and counts only after canaries.
+    `best`: what it gives when the labels themselves are the predictions."""
+
+    name: Name
+    higher_is_better: bool
+    best: float
+
+
+class StartingModel(_Strict):
+    """A model that training starts from, at an exact revision; `tensors` is the sha256 over its tensors
+    (`judge.measure.tensors_hash`), which trained weights must not equal."""
+
+    id: str
+    revision: str
+    tensors: str = ""
+
+
 class Variant(_Strict):
     """One arm of an experiment; `settings` overrides the experiment's training settings."""
 
@@ -137,6 +155,8 @@ class Experiment(_Strict):
     smoke: dict[str, Any] = Field(default_factory=dict)
     seeds: Seeds = Seeds()
     metrics: tuple[MetricSpec, ...] = Field(min_length=1)
+    audited: tuple[AuditedMetric, ...] = ()
+    base_models: tuple[StartingModel, ...] = ()
     select: MetricSpec
     select_higher_is_better: bool
     tests: tuple[ClaimTest, ...] = Field(min_length=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from ml_intern.judge.evidence import Evidence
+from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.statistics import mean
 from ml_intern.judge.verdict import Verdict
 from ml_intern.plan.claim import Claim
@@ -89,6 +89,7 @@ class Score(BaseModel):
     seeds: int
     n: int
     trust: str
+    chance: float | None = None
 
     @property
     def shown(self) -> str:
@@ -96,6 +97,10 @@ class Score(BaseModel):
             return "no value"
         low, high = min(self.values), max(self.values)
         return f"{mean(self.values):.4g} ({low:.4g} to {high:.4g})"
+
+    @property
+    def shown_chance(self) -> str:
+        return "–" if self.chance is None else f"{self.chance:.3g}"
 
 
 class Facts(BaseModel):
@@ -180,6 +185,13 @@ def _scores(plan: Plan, evidence: Sequence[Evidence]) -> list[Score]:
                             seeds=len(records),
                             n=max((m.n for m in measured), default=0),
                             trust=measured[0].trust if measured else "harness",
+                            chance=_mean_chance(measured),
                         )
                     )
     return out
+
+
+def _mean_chance(measured: Sequence[Measured]) -> float | None:
+    """Over the seeds: with a split of its own, each has a chance level of its own."""
+    levels = [one.chance for one in measured if one.chance is not None]
+    return mean(levels) if levels else None

@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict
 
 from ml_intern.errors import InputError, MlInternError
 from ml_intern.judge.decide import decide
-from ml_intern.judge.evidence import Evidence
+from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.guards import script_hashes, with_group_guards
 from ml_intern.judge.ledger import read_ledger
 from ml_intern.judge.measure import count_parameters
-from ml_intern.judge.metrics import score
+from ml_intern.judge.metrics import OUTSIDE, chance_level, score
 from ml_intern.judge.tables import file_hash
-from ml_intern.plan.plan import Plan
+from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.plan.plan_file import load_plan
 from ml_intern.publish.bundle import best_run, write_views
 from ml_intern.publish.facts import RunInfo, gather
@@ -130,20 +130,39 @@ def _metrics(folder: Path, plan: Plan, evidence: tuple[Evidence, ...]) -> Iterat
         if record.phase != "confirm" or record.outcome != "ok":
             continue
         for spec in experiments[record.experiment].all_metrics:
+            if spec.name == "parameters" and record.metrics[spec.key].value != record.parameters:
+                yield f"run {record.run_id}, {spec.key}: not the number of parameters that stands beside it"
+            if spec.name in recorded_only(experiments[record.experiment]):
+                continue
             part, _, slice_name = spec.rows.partition(":")
             measured = record.metrics[spec.key]
-            predictions = [row["prediction"] for row in _lines(folder, record.predictions[part])]
-            rows = _lines(folder, record.labels[part])
+            predictions = [row["prediction"] for row in saved_lines(folder, record.predictions[part])]
+            rows = saved_lines(folder, record.labels[part])
             if len(predictions) != len(rows):
                 yield f"{record.run_id}: {len(predictions)} predictions for {len(rows)} labels"
                 continue
             kept = [(p, row) for p, row in zip(predictions, rows, strict=True) if slice_name in ("", row["slice"])]
-            value = score(spec.name, [p for p, _ in kept], [row["label"] for _, row in kept])
-            if measured.value is None or value != measured.value or measured.n != len(kept):
+            labels = [row["label"] for _, row in kept]
+            value = score(spec.name, [p for p, _ in kept], labels)
+            again = Measured(value=value, n=len(kept), chance=chance_level(spec.name, labels))
+            if measured != again:
                 yield f"run {record.run_id}, {spec.key}: recorded {measured.value}, scored again {value}"
 
 
-def _lines(folder: Path, place: tuple[str, str]) -> list[Any]:
+def recorded_only(experiment: Experiment) -> set[str]:
+    """Names of metrics that cannot be scored again from predictions: those of evaluate.py, time and memory."""
+    return {*(metric.name for metric in experiment.audited), *OUTSIDE}
+
+
+def not_scored_again(folder: Path) -> tuple[str, ...]:
+    """The plan's metrics that `verify` takes as they were recorded."""
+    experiments = load_plan(folder / "plan.yaml").experiments
+    found = {m.name for e in experiments for m in e.all_metrics if m.name in recorded_only(e) - {"parameters"}}
+    return tuple(sorted(found))
+
+
+def saved_lines(folder: Path, place: tuple[str, str]) -> list[Any]:
+    """The rows of a file under predictions/. Raises InputError where its hash is not the evidence's."""
     name, digest = place
     data = (folder / "predictions" / name).read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:
