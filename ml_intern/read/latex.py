@@ -128,8 +128,9 @@ class _Reader:
         """Remembers a float; returns what stays in the running text."""
         label = match[1] if (match := _LABEL.search(inner)) else ""
         if name in _EQUATIONS or name in ("\\[", "$$"):
-            self._add("eq", "equation", self.text(inner) or inner.strip(), label)
-            return f" {self.text(inner)} "
+            text = self.text(re.sub(r"(?<!\\)&", " ", inner)).replace("\n\n", " ")
+            self._add("eq", "equation", text or inner.strip(), label)
+            return f" {text} "
         if name in ("table", "wraptable", "sidewaystable", "longtable") or TABULAR.search(inner):
             self._table(whole if name == "longtable" else inner, label)
         elif name in ("figure", "wrapfigure"):
