@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ml_intern.errors import PlanError
 from ml_intern.plan.plan import Plan
 
+_MAX_CHARS = 2_000_000
 _HEADER = """\
 # The plan of an ml-intern run: which claims are tested, how, and what will count as reproduced.
 # Edit it by hand and run it with `ml-intern run --plan FILE`. Once approved it is frozen by its hash.
@@ -28,11 +29,44 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses what a plan never needs and a reader would overlook: aliases, and the same key twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "a plan has no aliases (*name)", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                problem = f"the key {key.value!r} stands here twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def dump_plan(plan: Plan) -> str:
-    """The plan as YAML; fields that hold their default are left out where that loses nothing."""
-    data = plan.model_dump(mode="json", exclude_defaults=True)
+    """The plan as YAML, also what holds its default; only what is empty anyway is left out."""
+    stated = plan.model_dump(mode="json", exclude_defaults=True)
+    data = _without_empty(plan.model_dump(mode="json"), stated)
     body = yaml.dump({"version": plan.version, **data}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return _HEADER + body
+
+
+def _without_empty(value: Any, stated: Any) -> Any:
+    """`value` without empty parts that are not in `stated`, and with ids first."""
+    if isinstance(value, list):
+        rest = stated if isinstance(stated, list) else [None] * len(value)
+        return [_without_empty(one, other) for one, other in zip(value, rest, strict=True)]
+    if not isinstance(value, dict):
+        return value
+    known = stated if isinstance(stated, dict) else {}
+    kept = {key: one for key, one in value.items() if key in known or one not in (None, "", [], {})}
+    first = {"id": kept["id"]} if "id" in kept else {}
+    return {key: _without_empty(one, known.get(key)) for key, one in {**first, **kept}.items()}
 
 
 def load_plan(path: Path) -> Plan:
@@ -46,13 +80,17 @@ def load_plan(path: Path) -> Plan:
 
 def parse_plan(text: str, name: str = "plan.yaml") -> Plan:
     """As `load_plan`, from text; `name` stands in the errors."""
+    if len(text) > _MAX_CHARS:
+        raise PlanError(f"{name} is too long for a plan.", f"{len(text)} characters, {_MAX_CHARS} are allowed")
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
             data = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
+    except RecursionError:
+        raise PlanError(f"{name} is not a plan.", "it is nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
