@@ -36,7 +36,8 @@ def file_tools(root: Path) -> list[Tool]:
             raise InputError(f"{arguments.path} is larger than {_MAX_BYTES} bytes.", next="Write smaller files.")
         path = _beneath(root, arguments.path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+        path.unlink(missing_ok=True)  # a hard link must not carry the content elsewhere
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
             file.write(arguments.content)
         return f"{arguments.path}: {len(arguments.content)} characters written"
@@ -62,7 +63,7 @@ def file_tools(root: Path) -> list[Tool]:
 def _beneath(root: Path, name: str) -> Path:
     """`name` under `root`, with no step of it a link. Raises InputError."""
     pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in name:
         raise InputError(f"{name!r} is outside the workspace.", next="Give a path relative to it, without '..'.")
     path = root
     for part in pure.parts:

@@ -68,6 +68,8 @@ class Toolbox:
             return bounded(tool.run(arguments))
         except MlInternError as error:
             return bounded(f"FAILED: {error}")
+        except OSError as error:
+            return f"FAILED: {error.strerror or error}"
 
 
 def bounded(text: str, limit: int = _LIMIT) -> str:
