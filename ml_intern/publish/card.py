@@ -9,7 +9,7 @@ import jinja2
 import yaml
 
 from ml_intern import __version__
-from ml_intern.publish.escape import md, md_prose, sentence
+from ml_intern.publish.escape import code, md, md_prose, sentence, without_controls
 from ml_intern.publish.facts import Facts
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,8 +24,9 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=without_controls,
     )
-    env.filters |= {"md": md, "prose": md_prose, "sentence": sentence}
+    env.filters |= {"md": md, "prose": md_prose, "sentence": sentence, "code": code}
     return env
 
 

@@ -15,14 +15,19 @@ def md(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]#|~!])", r"\\\1", text)
 
 
+def code(text: str) -> str:
+    """`text` for a code span of Markdown."""
+    return " ".join(_CONTROLS.sub("", text).replace("`", "'").split())
+
+
+def without_controls(value: object) -> object:
+    """A value that a template prints, without terminal escapes and marks that turn text around."""
+    return _CONTROLS.sub("", value) if type(value) is str else value
+
+
 def md_prose(text: str) -> str:
     """Several paragraphs of `md`."""
     return "\n\n".join(md(part) for part in text.split("\n\n") if part.strip())
-
-
-def page(text: str) -> str:
-    """`text` for HTML."""
-    return html.escape(_CONTROLS.sub("", text))
 
 
 def sentence(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 
 from ml_intern.publish.card import TEMPLATES, environment
-from ml_intern.publish.escape import sentence
+from ml_intern.publish.escape import sentence, without_controls
 from ml_intern.publish.facts import Facts
 from ml_intern.publish.plots import curves_svg, effects_svg, strip_svg
 
@@ -18,7 +18,9 @@ def render_report_md(facts: Facts) -> str:
 
 def render_report_html(facts: Facts, curves: Path) -> str:
     """One page without links to anything outside it; every text is escaped by Jinja."""
-    env = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, finalize=without_controls
+    )
     env.filters["sentence"] = sentence
     plots = {
         experiment.id: {"curves": curves_svg(facts, experiment.id, curves), "scores": strip_svg(facts, experiment.id)}
