@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import random
+import time
+from collections.abc import Callable
 from typing import Any
 
-from ml_intern.errors import ModelError
+from ml_intern.llm.faults import fault_of
 from ml_intern.llm.protocol import Message, Reply, Request, ToolCall, Usage
 from ml_intern.llm.text_calls import with_text_calls
 
 _CHARS_PER_TOKEN = 3  # on the safe side for English and code
 _DEFAULT_CONTEXT_TOKENS = 32_000
+_TRIES = 5
+_LONGEST_PAUSE = 60.0  # seconds
 
 
 class LitellmModel:
     """A litellm model id (`openai/…`, `anthropic/…`, `ollama_chat/…`); keys and base URLs come from the environment
     variables that litellm documents."""
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    def __init__(self, model: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._model, self._sleep = model, sleep
 
     @property
     def id(self) -> str:
@@ -43,14 +48,7 @@ class LitellmModel:
                 "type": "json_schema",
                 "json_schema": {"name": request.answer_name, "schema": request.answer_schema},
             }
-        try:
-            response = litellm.completion(**arguments, num_retries=2)
-        except Exception as error:  # every provider's errors come through here, under many names
-            raise ModelError(
-                f"The model {self._model} did not answer.",
-                f"{type(error).__name__}: {error}"[:2000],
-                "Check the model id, its key and its base URL; or use --model recipes, which needs none.",
-            ) from error
+        response = self._response(litellm, arguments)
         message = response.choices[0].message
         calls = tuple(
             ToolCall(id=call.id, name=call.function.name or "", arguments=call.function.arguments or "{}")
@@ -58,6 +56,28 @@ class LitellmModel:
         )
         reply = Reply(content=message.content or "", tool_calls=calls, usage=self._usage(litellm, response))
         return with_text_calls(reply, [tool.name for tool in request.tools])
+
+    def _response(self, litellm: Any, arguments: dict[str, Any]) -> Any:
+        """What the provider says, after as many tries as a passing fault is worth. Raises ModelError."""
+        for attempt in range(_TRIES):
+            try:
+                # With tools, litellm would look for tool servers, and needs a package for it that is not here.
+                return litellm.completion(**arguments, num_retries=0, max_retries=0, _skip_mcp_handler=True)
+            except Exception as error:  # every provider's errors come through here, under many names
+                fault = fault_of(error)
+                if not fault.passing or attempt + 1 == _TRIES:
+                    raise fault.error(self._model, self._variables(litellm)) from error
+                self._sleep(_pause(attempt, fault.wait))
+        raise AssertionError("unreachable")
+
+    def _variables(self, litellm: Any) -> str:
+        """The environment variables that this model's key may come from."""
+        try:
+            missing = litellm.validate_environment(self._model).get("missing_keys") or []
+            provider = litellm.get_llm_provider(self._model)[1]
+        except Exception:  # a provider that litellm does not know
+            return "the provider's key"
+        return " and ".join(missing) or f"{provider.upper()}_API_KEY"
 
     def _usage(self, litellm: Any, response: Any) -> Usage:
         usage = getattr(response, "usage", None)
@@ -70,6 +90,14 @@ class LitellmModel:
             output_tokens=getattr(usage, "completion_tokens", 0) or 0,
             cost_usd=cost,
         )
+
+
+def _pause(attempt: int, asked: float | None) -> float:
+    """Seconds before the next try: what the provider asked for, else doubling, with jitter so that many do not come
+    back at once."""
+    if asked is not None:
+        return min(asked, _LONGEST_PAUSE)
+    return min(2.0**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
 
 
 def _litellm() -> Any:
