@@ -1,0 +1,53 @@
+"""Every prompt renders with real data, and none is longer than it has to be."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_intern.recipes.book import load_book
+from ml_intern.resources import prompts_dir, render_prompt
+
+EXPERIMENT = load_book()[0].at("smoke") | {"id": "e", "title": "t", "audited": []}
+VALUES: dict[str, dict[str, Any]] = {
+    "claims": {"title": "T", "text": "[sec:1/par:1] Words.", "part": 1, "parts": 1, "recipes": []},
+    "plan": {"situation": {"scale": "small"}, "claims": [{"id": "C1", "statement": "s"}]},
+    "executor": {"experiment": EXPERIMENT, "excerpts": "[sec:1/par:1] Words."},
+    "discussion": {"verdicts": [{"claim": "C1", "outcome": "reproduced"}]},
+    "revise": {"signature": "x fails", "count": 5, "experiment": {"id": "e"}, "transcript": "tool: FAILED"},
+    "summary": {"transcript": "assistant: I write."},
+}
+
+
+def test_every_prompt_is_tested() -> None:
+    assert {path.stem for path in prompts_dir().glob("*.md")} == set(VALUES)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_prompt_renders_with_real_data_and_is_short(name: str) -> None:
+    text = render_prompt(name, **VALUES[name])
+    assert not re.search(r"\{\{|\{%|%\}", text)
+    assert len(text) / 4 < 3_000, "characters over four is about its tokens"
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_prompt_without_its_data_is_an_error(name: str) -> None:
+    with pytest.raises(Exception, match="(?i)undefined"):
+        render_prompt(name)
+
+
+def test_an_audited_metric_brings_its_contract_into_the_executors_prompt() -> None:
+    plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="")
+    audited = render_prompt("executor", experiment=EXPERIMENT | {"audited": [{"name": "x"}]}, excerpts="")
+    assert "evaluate.py" not in plain and "evaluate.py --predictions FILE" in audited
+
+
+def test_no_prompt_stands_in_python() -> None:
+    package = Path(render_prompt.__code__.co_filename).parent
+    suspicious = [
+        path.name
+        for path in package.rglob("*.py")
+        if re.search(r'role="(system|user)", content=(f?""")', path.read_text(encoding="utf-8"))
+    ]
+    assert suspicious == []
