@@ -19,7 +19,7 @@ def baselines(metric: str, table: Any, data: DataSpec, train: Sequence[int], row
     import numpy as np
 
     arrays = [numeric(table, column) for column in data.inputs]
-    if data.task == "sequence" or any(array is None for array in arrays):
+    if data.task not in ("classification", "regression") or any(array is None for array in arrays):
         return {}
     matrix = np.concatenate([array for array in arrays if array is not None], axis=1)
     labels = table.column(data.label).to_pylist()

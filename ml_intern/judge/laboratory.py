@@ -28,7 +28,11 @@ from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.spec import Limits, RunSpec
 
-SCRIPTS = ("data.py", "train.py", "predict.py")
+
+def wanted_scripts(experiment: Experiment) -> tuple[str, ...]:
+    """What the executor writes. Language models are scored by the harness's own script, without a predict.py."""
+    predict = () if experiment.data.task == "language-model" else ("predict.py",)
+    return ("data.py", "train.py", *predict, *((EVALUATOR,) if experiment.audited else ()))
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,7 @@ class Laboratory:
         return f"r{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def _require_scripts(self) -> None:
-        wanted = (*SCRIPTS, EVALUATOR) if self.experiment.audited else SCRIPTS
-        missing = [name for name in wanted if not (self.places.scripts / name).is_file()]
+        missing = [name for name in wanted_scripts(self.experiment) if not (self.places.scripts / name).is_file()]
         if missing:
             raise InputError(f"{', '.join(missing)} is not written yet.", next="Write it with write_file.")
         self.write_settings()
@@ -254,7 +257,7 @@ class Laboratory:
         key = str(seed) if data.split == "per-seed" else data.split
         folder = self.places.data / "views" / f"{self._prepare().digest[:12]}-{key}"
         if not (folder / "validation" / "state.json").exists():
-            table = self._prepare().table.select([*data.inputs, data.label])
+            table = self._prepare().table.select(list(data.columns))
             write_table(table.take(list(split.train)), folder / "train")
             write_table(table.take(list(split.validation)), folder / "validation")
         return folder

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_intern.judge import guards
+from ml_intern.judge import guards, language
 from ml_intern.judge.audit import Auditor, EvaluationError, Rows
 from ml_intern.judge.baselines import baselines
 from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
-from ml_intern.judge.metrics import OUTSIDE, PredictionError, ceiling, chance_level, higher_is_better, score
+from ml_intern.judge.metrics import OUTSIDE, PredictionError, ceiling, chance_level, counted, higher_is_better, score
 from ml_intern.judge.splits import Split
 from ml_intern.judge.tables import file_hash, write_table
 from ml_intern.plan.plan import Experiment, MetricSpec
@@ -67,6 +67,8 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     rows = _sealed_rows(job)
     try:
         spec = _predict_spec(job, rows)
+    except language.ModelRefused as error:
+        return _evidence(job, compute, trained, results, [*found, error.guard], "invalid", error.why)
     except OSError as error:  # a pipe, or a name that is taken
         what = f"What train.py wrote cannot be copied: {error}"[:1000]
         return _evidence(job, compute, trained, results, found, "invalid", what)
@@ -76,9 +78,12 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     if predicted.outcome != "ok":
         return _evidence(job, compute, predicted, results, found)
     try:
+        language.check_scored(job.folder / "predict" / "predictions.jsonl")
         predictions = _read_predictions(job.folder / "predict" / "predictions.jsonl", len(rows))
         by_row = dict(zip(rows, predictions, strict=True))
         metrics = _score(job, by_row)
+    except language.ModelRefused as error:
+        return _evidence(job, compute, predicted, results, [*found, error.guard], "invalid", error.why)
     except PredictionError as error:
         found.append(Guard(name="bad predictions", message=str(error), fatal=False))
         return _evidence(job, compute, predicted, results, found, "invalid", str(error))
@@ -107,7 +112,7 @@ def predicted_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec,
 
 def _tampered(job: Job) -> list[Guard]:
     """Scripts and training data as they are now, against what the harness wrote."""
-    columns = job.table.select([*job.experiment.data.inputs, job.experiment.data.label])
+    columns = job.table.select(list(job.experiment.data.columns))
     parts = {part: columns.take(list(job.split.rows(part))) for part in ("train", "validation")}
     return [*guards.scripts_changed(job.script_hashes, job.scripts), *guards.data_changed(job.data, parts)]
 
@@ -145,13 +150,28 @@ def _sealed_rows(job: Job) -> list[int]:
 def _predict_spec(job: Job, rows: Sequence[int]) -> RunSpec:
     """The model under a neutral name, without the log of its training, beside inputs without labels."""
     folder = job.folder / "predict"
-    shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=shutil.ignore_patterns("metrics.jsonl"))
+    own = job.experiment.data.task == "language-model"
+    if own:
+        language.take_model(job.folder / "out", folder / "model")
+    else:
+        hidden = shutil.ignore_patterns("metrics.jsonl")
+        shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=hidden)
     write_table(job.table.select(list(job.experiment.data.inputs)).take(list(rows)), folder / "inputs")
     out = folder / "predictions.jsonl"
+    arguments: tuple[str, ...] = (
+        "--model",
+        str(folder / "model"),
+        "--inputs",
+        str(folder / "inputs"),
+        "--out",
+        str(out),
+    )
+    if own:
+        arguments = language.arguments(job.experiment, folder / "model", folder / "inputs", out)
     return RunSpec(
         run_id=job.run_id,
-        script=job.scripts / "predict.py",
-        arguments=("--model", str(folder / "model"), "--inputs", str(folder / "inputs"), "--out", str(out)),
+        script=language.SCORER if own else job.scripts / "predict.py",
+        arguments=arguments,
         cwd=folder / "cwd",
         log=job.folder / "predict.log",
         limits=_limits(job.experiment),
@@ -185,8 +205,9 @@ def _score(job: Job, predictions: Mapping[int, Any]) -> dict[str, Measured]:
         if metric.name not in audited:
             rows = job.split.rows(metric.rows)
             wanted = [labels[row] for row in rows]
-            value = score(metric.name, [predictions[row] for row in rows], wanted)
-            out[metric.key] = Measured(value=value, n=len(rows), chance=chance_level(metric.name, wanted))
+            given = [predictions[row] for row in rows]
+            value, n = score(metric.name, given, wanted), counted(metric.name, given, wanted)
+            out[metric.key] = Measured(value=value, n=n, chance=chance_level(metric.name, wanted))
     return out
 
 
