@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import normalizers
-from transformers import BertConfig, BertLMHeadModel, GPT2LMHeadModel
+from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertLMHeadModel, GPT2LMHeadModel
 
 from ml_intern.judge.language import ModelRefused, take_model
 from ml_intern.judge.metrics import PredictionError, ceiling, counted, fits, score
-from ml_intern.judge.text.score_texts import ModelRefusedError, score_folder
+from ml_intern.judge.text.score_texts import ModelRefusedError, _masked_windows, score_folder
 from tests.judge.texts import TEXTS, bert, byte_level, change_json, everything_is, gpt2, word_level
 
 
@@ -79,21 +79,21 @@ def test_a_masked_model_is_scored_on_fifteen_percent_of_each_texts_tokens(tmp_pa
     assert score("masked_lm_loss", rows, TEXTS) == pytest.approx(math.log(259), rel=0.05)
 
 
-def test_a_masked_model_does_not_see_the_tokens_that_it_predicts(tmp_path: Path) -> None:
-    """A model that repeats its input is right where nothing is masked: here it must be wrong."""
-    model_folder = bert(tmp_path)
-    from transformers import BertForMaskedLM
-
-    model: Any = BertForMaskedLM.from_pretrained(model_folder)
+def test_a_masked_model_sees_the_mask_where_it_predicts_and_its_loss_is_that_of_transformers(tmp_path: Path) -> None:
+    folder, text = bert(tmp_path), "the cat sat on the mat and the dog ran"
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    (window,) = _masked_windows(0, ids, text, tokenizer, 64)
+    inputs = list(window.inputs)
+    assert [inputs[place] for place in window.places] == [tokenizer.mask_token_id] * round(0.15 * len(ids))
+    labels = torch.full((1, len(inputs)), -100)
+    for place, wanted in zip(window.places, window.wanted, strict=True):
+        inputs[place], labels[0, place] = wanted, wanted
+    assert inputs == [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
+    model: Any = BertForMaskedLM.from_pretrained(folder)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "encoder" in name and "LayerNorm" not in name:
-                parameter.zero_()
-        model.bert.embeddings.position_embeddings.weight.zero_()
-        model.bert.embeddings.word_embeddings.weight.mul_(1000)
-    model.save_pretrained(model_folder)
-    rows = score_folder(model_folder, TEXTS, "masked")
-    assert score("masked_lm_loss", rows, TEXTS) > math.log(259)
+        loss = float(model.eval()(torch.tensor([window.inputs]), labels=labels).loss)
+    assert score("masked_lm_loss", score_folder(folder, [text], "masked"), [text]) == pytest.approx(loss, rel=1e-5)
 
 
 def refused(folder: Path, texts: list[str], objective: str = "causal") -> str:
