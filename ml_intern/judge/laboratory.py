@@ -17,7 +17,9 @@ from typing import Any
 
 from ml_intern.errors import InputError, MlInternError
 from ml_intern.judge import guards
+from ml_intern.judge.alarms import papers_numbers
 from ml_intern.judge.audit import EVALUATOR, Auditor
+from ml_intern.judge.baselines import Baselines
 from ml_intern.judge.evidence import Evidence, Phase
 from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.measure import Job, measure
@@ -49,6 +51,7 @@ class Places:
 class _Prepared:
     table: Any
     digest: str
+    baselines: Baselines
 
 
 class Laboratory:
@@ -197,6 +200,8 @@ class Laboratory:
             plan=self.plan.digest(),
             environment=self._environment,
             auditor=self._auditor(hashes),
+            baselines=prepared.baselines,
+            papers_numbers=papers_numbers(self.plan, self.experiment),
             on_start=lambda metrics: self._notify("run.started", {**start, "metrics": str(metrics)}),
         )
 
@@ -223,7 +228,7 @@ class Laboratory:
         if not any(out.iterdir()):
             self._make_table(folder, raw, out)
         table = read_table(out)
-        prepared = _Prepared(table, table_hash(table))
+        prepared = _Prepared(table, table_hash(table), Baselines(table, self.experiment.data))
         self._prepared = (key, prepared)
         return prepared
 

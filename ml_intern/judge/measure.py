@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ml_intern.judge import guards, language
+from ml_intern.judge.alarms import too_good
 from ml_intern.judge.audit import Auditor, EvaluationError, Rows
-from ml_intern.judge.baselines import baselines
+from ml_intern.judge.baselines import Baselines
 from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
-from ml_intern.judge.metrics import OUTSIDE, PredictionError, ceiling, chance_level, counted, higher_is_better, score
+from ml_intern.judge.metrics import OUTSIDE, PredictionError, chance_level, counted, score
 from ml_intern.judge.splits import Split
 from ml_intern.judge.tables import file_hash, write_table
 from ml_intern.plan.plan import Experiment, MetricSpec
@@ -45,6 +46,8 @@ class Job:
     plan: str
     environment: str
     auditor: Auditor | None
+    baselines: Baselines
+    papers_numbers: Mapping[str, float]
     on_start: Callable[[Path], None]
 
 
@@ -87,7 +90,8 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     except PredictionError as error:
         found.append(Guard(name="bad predictions", message=str(error), fatal=False))
         return _evidence(job, compute, predicted, results, found, "invalid", str(error))
-    found += _suspicious(job, metrics)
+    simple, alarms = _held_against(job, metrics)
+    found += alarms
     try:
         audited, released = _audit(job, by_row)
     except EvaluationError as error:
@@ -95,7 +99,8 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     metrics |= audited | _from_outside(job, trained)
     found += released
     saved, labels = _save_predictions(job, by_row)
-    return _evidence(job, compute, trained, results, found, metrics=metrics, predictions=saved, labels=labels)
+    record = _evidence(job, compute, trained, results, found, metrics=metrics)
+    return record.model_copy(update={"predictions": saved, "labels": labels, "baselines": simple})
 
 
 def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
@@ -211,19 +216,18 @@ def _score(job: Job, predictions: Mapping[int, Any]) -> dict[str, Measured]:
     return out
 
 
-def _suspicious(job: Job, metrics: Mapping[str, Measured]) -> list[Guard]:
-    """Perfect sealed scores that simple predictors do not come near."""
-    found = []
+def _held_against(job: Job, metrics: Mapping[str, Measured]) -> tuple[dict[str, dict[str, float]], list[Guard]]:
+    """Scores of simple predictors beside each sealed score, and the alarms that follow."""
+    simple: dict[str, dict[str, float]] = {}
+    found: list[Guard] = []
     for metric in predicted_metrics(job.experiment, job.phase):
         measured = metrics.get(metric.key)
         if measured is None or measured.value is None or not metric.rows.startswith("test"):
             continue
-        best = ceiling(metric.name)
-        if measured.value == best:
-            rows = job.split.rows(metric.rows)
-            simple = baselines(metric.name, job.table, job.experiment.data, job.split.train, rows)
-            found += guards.too_good(metric.key, measured.value, best, simple, higher_is_better(metric.name))
-    return found
+        if scores := job.baselines.scores(metric.name, job.split.train, job.split.rows(metric.rows)):
+            simple[metric.key] = scores
+            found += too_good(metric, measured.value, scores, job.papers_numbers.get(metric.key))
+    return simple, found
 
 
 def _audit(job: Job, predictions: Mapping[int, Any]) -> tuple[dict[str, Measured], list[Guard]]:
@@ -299,8 +303,6 @@ def _evidence(
     outcome: str = "",
     detail: str = "",
     metrics: dict[str, Measured] | None = None,
-    predictions: dict[str, tuple[str, str]] | None = None,
-    labels: dict[str, tuple[str, str]] | None = None,
 ) -> Evidence:
     """The record; `told` is the step that decides outcome and exit code, `results` all steps (training first)."""
     weights = job.folder / "out" / "model.safetensors"
@@ -329,8 +331,6 @@ def _evidence(
             "weights": file_hash(weights) if has_weights else "",
             "tensors": tensors,
             "base_models": tuple(f"{model.id}@{model.revision}" for model in job.experiment.base_models),
-            "predictions": predictions or {},
-            "labels": labels or {},
             "environment": job.environment,
             "hardware": compute.hardware,
             "sandbox": told.sandbox,
