@@ -75,15 +75,6 @@ def with_group_guards(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     )
 
 
-def base_weights(weights: str, base: Mapping[str, str]) -> list[Guard]:
-    """Weights that equal a downloaded base model's, although training was claimed. `base`: model id to hash."""
-    return [
-        Guard(name="untrained weights", message=f"the weights equal those of {model}")
-        for model, digest in base.items()
-        if digest == weights
-    ]
-
-
 def scripts_changed(frozen: Mapping[str, str], folder: Path) -> list[Guard]:
     """Files whose hash differs from when they were frozen, that are gone, or that are new."""
     now = script_hashes(folder)

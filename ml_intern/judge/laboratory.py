@@ -19,6 +19,7 @@ from ml_intern.errors import InputError, MlInternError
 from ml_intern.judge import guards
 from ml_intern.judge.alarms import papers_numbers
 from ml_intern.judge.audit import EVALUATOR, Auditor
+from ml_intern.judge.base_models import find_base_models
 from ml_intern.judge.baselines import Baselines
 from ml_intern.judge.evidence import Evidence, Phase
 from ml_intern.judge.ledger import Ledger
@@ -55,7 +56,8 @@ class _Prepared:
 
 
 class Laboratory:
-    """`notify(type, data)` is told of each run's start and end. Thread-safe where runs go in parallel."""
+    """`notify(type, data)` is told of each run's start and end. Thread-safe where runs go in parallel. Made for a plan
+    whose base models are not where it says, it raises InputError."""
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class Laboratory:
         self._compute, self._ledger, self._stop, self._notify = compute, ledger, stop, notify
         self._prepared: tuple[str, _Prepared] | None = None
         self._auditors: dict[str, Auditor] = {}
+        self._base_models = find_base_models(experiment.base_models)
         self._environment = hashlib.sha256(environment_lock().encode()).hexdigest()
 
     def smoke(self, variant: str = "") -> str:
@@ -200,6 +203,7 @@ class Laboratory:
             plan=self.plan.digest(),
             environment=self._environment,
             auditor=self._auditor(hashes),
+            base_models=self._base_models,
             baselines=prepared.baselines,
             papers_numbers=papers_numbers(self.plan, self.experiment),
             on_start=lambda metrics: self._notify("run.started", {**start, "metrics": str(metrics)}),

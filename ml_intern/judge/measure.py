@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import shutil
@@ -15,11 +14,13 @@ from typing import Any
 from ml_intern.judge import guards, language
 from ml_intern.judge.alarms import too_good
 from ml_intern.judge.audit import Auditor, EvaluationError, Rows
+from ml_intern.judge.base_models import BaseModel, untrained
 from ml_intern.judge.baselines import Baselines
 from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
 from ml_intern.judge.metrics import OUTSIDE, PredictionError, chance_level, counted, score
 from ml_intern.judge.splits import Split
-from ml_intern.judge.tables import file_hash, write_table
+from ml_intern.judge.tables import file_hash, save_lines, write_table
+from ml_intern.judge.weights import count_parameters, hash_of, tensor_digests
 from ml_intern.plan.plan import Experiment, MetricSpec
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.spec import Limits, RunResult, RunSpec
@@ -46,6 +47,7 @@ class Job:
     plan: str
     environment: str
     auditor: Auditor | None
+    base_models: tuple[BaseModel, ...]
     baselines: Baselines
     papers_numbers: Mapping[str, float]
     on_start: Callable[[Path], None]
@@ -63,7 +65,7 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
         return _evidence(job, compute, trained, [], found)
     results = [trained]
     found += guards.too_fast(job.folder / "out" / "metrics.jsonl", trained.wall_seconds)
-    if tensors_hash(job.folder / "out" / "model.safetensors") is None:
+    if tensor_digests(job.folder / "out" / "model.safetensors") is None:
         what = "train.py wrote no model.safetensors, or one that cannot be read"
         found.append(Guard(name="no weights", message=what, fatal=False))
         return _evidence(job, compute, trained, results, found, "invalid", what)
@@ -274,24 +276,12 @@ def _save_predictions(
     for part in sorted({metric.rows.split(":")[0] for metric in predicted_metrics(job.experiment, job.phase)}):
         rows = [row for row in job.split.rows(part) if row in predictions]
         base = f"{job.experiment.id}/{job.run_id}-{part}.jsonl.gz"
-        saved[part] = _save_lines(job.predictions, base, [{"prediction": predictions[row]} for row in rows])
+        saved[part] = save_lines(job.predictions, base, [{"prediction": predictions[row]} for row in rows])
         lines = [{"label": values[row], "slice": slices.get(row, ""), "row": row} for row in rows]
         digest = hashlib.sha256(json.dumps(lines, sort_keys=True, default=str).encode()).hexdigest()[:12]
         # Runs with the same split share one file of labels.
-        labels[part] = _save_lines(job.predictions, f"{job.experiment.id}/labels-{part}-{digest}.jsonl.gz", lines)
+        labels[part] = save_lines(job.predictions, f"{job.experiment.id}/labels-{part}-{digest}.jsonl.gz", lines)
     return saved, labels
-
-
-def _save_lines(root: Path, name: str, lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """(name, sha256 of the compressed bytes); the same lines give the same bytes."""
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    data = gzip.compress(text.encode(), mtime=0)
-    part = path.with_name(f".{path.name}.{threading.get_ident()}.part")
-    part.write_bytes(data)
-    part.replace(path)
-    return name, hashlib.sha256(data).hexdigest()
 
 
 def _evidence(
@@ -308,9 +298,9 @@ def _evidence(
     weights = job.folder / "out" / "model.safetensors"
     has_weights = weights.is_file() and not weights.is_symlink()
     steps = results or [told]
-    tensors = tensors_hash(weights) or ""
-    started_from = {model.id: model.tensors for model in job.experiment.base_models if model.tensors}
-    found = [*found, *guards.base_weights(tensors, started_from)]
+    digests = tensor_digests(weights)
+    tensors = hash_of(digests) if digests is not None else ""
+    found = [*found, *untrained(tensors, digests or (), job.base_models)]
     blank = {m.key: Measured(value=None, n=0) for m in scored_metrics(job.experiment, job.phase)}
     log = f"{told.detail}\n{told.tail[-1500:]}".strip() if told.outcome != "ok" else ""
     return Evidence.model_validate(
@@ -330,7 +320,7 @@ def _evidence(
             "data": job.data_hash,
             "weights": file_hash(weights) if has_weights else "",
             "tensors": tensors,
-            "base_models": tuple(f"{model.id}@{model.revision}" for model in job.experiment.base_models),
+            "base_models": tuple(model.shown for model in job.base_models),
             "environment": job.environment,
             "hardware": compute.hardware,
             "sandbox": told.sandbox,
@@ -342,46 +332,3 @@ def _evidence(
             "smoke": job.smoke,
         }
     )
-
-
-def count_parameters(path: Path) -> int | None:
-    """Numbers in a safetensors file, from its header alone. None when it is no such file."""
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(size, 50_000_000)))
-        total = 0
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                count = 1
-                for length in tensor["shape"]:
-                    count *= int(length)
-                total += count
-        return total
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        return None
-
-
-def tensors_hash(path: Path) -> str | None:
-    """sha256 over the tensors themselves, whatever their names, their order and the metadata beside them. None when
-    it is no safetensors file, or a link."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file() or path.is_symlink():
-        return None
-    try:
-        with safe_open(path, framework="numpy"):  # refuses what is not well-formed
-            pass
-    except (SafetensorError, OSError):
-        return None
-    found = []
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        header.pop("__metadata__", None)
-        for tensor in header.values():
-            begin, end = tensor["data_offsets"]
-            file.seek(8 + size + begin)
-            digest = hashlib.sha256(file.read(end - begin)).hexdigest()
-            found.append(f"{tensor['dtype']} {tensor['shape']} {digest}")
-    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()

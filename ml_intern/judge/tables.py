@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +80,15 @@ def file_hash(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def save_lines(root: Path, name: str, lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Writes JSON lines, compressed. (name, sha256 of the compressed bytes); the same lines give the same bytes."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    data = gzip.compress(text.encode(), mtime=0)
+    part = path.with_name(f".{path.name}.{threading.get_ident()}.part")
+    part.write_bytes(data)
+    part.replace(path)
+    return name, hashlib.sha256(data).hexdigest()

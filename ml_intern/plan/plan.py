@@ -52,12 +52,14 @@ class AuditedMetric(_Strict):
 
 
 class StartingModel(_Strict):
-    """A model that training starts from, at an exact revision; `tensors` is the sha256 over its tensors
-    (`judge.measure.tensors_hash`), which trained weights must not equal."""
+    """A model that training starts from, at an exact revision, whose weights a trained run must not hand in as its own.
+    They are known by `tensors`, the sha256 over them (`judge.weights`), or by `path`, a local folder or file of
+    safetensors; without either the guard is blind."""
 
     id: str
     revision: str
-    tensors: str = ""
+    tensors: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    path: str = ""
 
 
 class Variant(_Strict):

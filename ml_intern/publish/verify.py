@@ -17,9 +17,9 @@ from ml_intern.judge.decide import decide
 from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.guards import script_hashes, with_group_guards
 from ml_intern.judge.ledger import read_ledger
-from ml_intern.judge.measure import count_parameters
 from ml_intern.judge.metrics import OUTSIDE, chance_level, counted, score
 from ml_intern.judge.tables import file_hash
+from ml_intern.judge.weights import count_parameters
 from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.plan.plan_file import load_plan
 from ml_intern.publish.bundle import best_run, write_views

@@ -211,7 +211,7 @@ def test_weights_that_are_those_of_the_model_that_training_started_from_are_caug
     assert caught.is_caught_by("untrained weights")
     honest = Workshop(tmp_path / "honest", changes={"base_models": [models[0] | {"tensors": "0" * 64}]}).confirmed()
     assert "untrained weights" not in honest.guards
-    assert honest.evidence[0].base_models == ("a/base@1",)
+    assert honest.evidence[0].base_models == (f"a/base@1 tensors:{'0' * 64}",)
 
 
 def published(shop: Workshop, folder: Path) -> Path:

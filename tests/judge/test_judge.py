@@ -14,10 +14,10 @@ from ml_intern.errors import MlInternError
 from ml_intern.judge import guards, statistics
 from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.ledger import Ledger, read_ledger
-from ml_intern.judge.measure import count_parameters, tensors_hash
 from ml_intern.judge.metrics import PredictionError, score
 from ml_intern.judge.splits import check_split, draw_split
 from ml_intern.judge.tables import DataError, read_table, write_table
+from ml_intern.judge.weights import count_parameters, tensors_hash
 from ml_intern.plan.plan import DataSpec
 
 

@@ -1,0 +1,83 @@
+"""Models that training starts from, and weights that are handed in as trained although they are theirs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ml_intern.errors import InputError
+from ml_intern.judge.base_models import find_base_models, untrained
+from ml_intern.judge.weights import hash_of, tensor_digests, tensors_hash
+from ml_intern.plan.plan import StartingModel
+from tests.judge.workshop import TRAIN, Workshop, changed
+
+SAVE = 'save_file({"weights": weights}, args.out / "model.safetensors")'
+
+
+def tensors(seed: int) -> dict[str, Any]:
+    generator = np.random.default_rng(seed)
+    return {"embedding": generator.normal(size=(4, 2)), "head": generator.normal(size=3)}
+
+
+def starting(**changes: Any) -> StartingModel:
+    return StartingModel.model_validate({"id": "a/base", "revision": "1", **changes})
+
+
+def test_a_folder_of_shards_has_the_hash_of_the_whole_model(tmp_path: Path) -> None:
+    whole = tensors(0)
+    save_file(whole, tmp_path / "whole.safetensors")
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for name, tensor in whole.items():
+        save_file({f"other.{name}": tensor}, shards / f"{name}.safetensors", {"format": "pt"})
+    (found,) = find_base_models([starting(path=str(shards))])
+    assert found.tensors == tensors_hash(tmp_path / "whole.safetensors")
+    assert found.shown == f"a/base@1 tensors:{found.tensors}"
+
+
+def test_a_plan_whose_base_model_is_not_there_or_another_one_is_refused(tmp_path: Path) -> None:
+    save_file(tensors(0), tmp_path / "model.safetensors")
+    right = tensors_hash(tmp_path / "model.safetensors")
+    assert find_base_models([starting(path=str(tmp_path), tensors=right)])[0].tensors == right
+    with pytest.raises(InputError, match=r"is not the plan's"):
+        find_base_models([starting(path=str(tmp_path), tensors="0" * 64)])
+    with pytest.raises(InputError, match="no weights"):
+        find_base_models([starting(path=str(tmp_path / "missing"))])
+    (tmp_path / "broken.safetensors").write_text("pickle")
+    with pytest.raises(InputError, match="no weights"):
+        find_base_models([starting(path=str(tmp_path))])
+    with pytest.raises(ValueError, match="pattern"):
+        starting(tensors="main")
+
+
+def test_a_part_of_the_base_models_tensors_is_no_training_either(tmp_path: Path) -> None:
+    whole = tensors(0)
+    save_file(whole, tmp_path / "model.safetensors")
+    models = find_base_models([starting(path=str(tmp_path))])
+
+    def guards(**given: Any) -> list[str]:
+        save_file(given, tmp_path / "run.safetensors")
+        digests = tensor_digests(tmp_path / "run.safetensors")
+        assert digests is not None
+        return [guard.message for guard in untrained(hash_of(digests), digests, models)]
+
+    assert guards(**whole) == ["the weights equal those of a/base@1"]
+    assert guards(body=whole["embedding"]) == ["every tensor of the weights is one of a/base@1"]
+    assert guards(**(whole | {"head": whole["head"] + 1e-3})) == []
+    assert untrained("", (), models) == []
+
+
+def test_a_base_model_in_a_folder_that_is_handed_in_as_trained_is_caught(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    save_file({"weights": np.ones(6)}, base / "model.safetensors")
+    models = {"base_models": [{"id": "a/base", "revision": "1", "path": str(base)}]}
+    copy = changed(TRAIN, SAVE, f'shutil.copy(r"{base}/model.safetensors", args.out)')
+    assert Workshop(tmp_path / "copy", {"train.py": copy}, models).confirmed(1).is_caught_by("untrained weights")
+    honest = Workshop(tmp_path / "honest", changes=models).confirmed(1)
+    assert honest.guards == set()
+    (recorded,) = {record.base_models for record in honest.evidence}
+    assert recorded == (f"a/base@1 tensors:{hash_of(tensor_digests(base / 'model.safetensors') or ())}",)
+    assert load_file(base / "model.safetensors")["weights"].sum() == 6
