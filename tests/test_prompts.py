@@ -33,7 +33,7 @@ def test_a_prompt_renders_with_real_data_and_is_short(name: str) -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_prompt_without_its_data_is_an_error(name: str) -> None:
-    with pytest.raises(Exception, match="(?i)undefined"):
+    with pytest.raises(Exception, match=r"(?i)undefined"):
         render_prompt(name)
 
 

@@ -20,7 +20,9 @@ _INPUT = re.compile(r"\\(?:input|include|subfile|subfileinclude)(?![a-zA-Z])\s*(
 
 
 def decode(data: bytes) -> str:
-    """UTF-8, else Latin-1 (which every byte string is)."""
+    """UTF-16 with its mark, else UTF-8, else Latin-1 (which every byte string is)."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ml_intern.config import Config
 from ml_intern.errors import PaperError
-from ml_intern.read.archive import MAX_BYTES, MAX_MEMBERS, unpack
+from ml_intern.read.archive import MAX_BYTES, MAX_MEMBERS, is_archive, unpack
 from ml_intern.read.fetch import Downloader, Metadata, arxiv_metadata, arxiv_pdf, arxiv_source
 from ml_intern.read.latex import read_latex
 from ml_intern.read.locate import Locator, locate
@@ -103,7 +103,7 @@ def _from_bytes(data: bytes, locator: Locator, arxiv_id: str = "") -> Paper:
         from ml_intern.read.pdf import read_pdf
 
         return read_pdf(data, _source("pdf", locator, data, arxiv_id))
-    if name.lower().endswith(".pdf"):
+    if name.lower().endswith(".pdf") and not is_archive(data):
         raise PaperError(f"{name} is not a PDF.", "it does not begin with %PDF-", "Download it again.")
     if data[:15].lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise PaperError(f"{name} is a web page, not a paper.", next="Give the URL of the PDF or of the source.")
