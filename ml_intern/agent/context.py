@@ -86,11 +86,19 @@ class Context:
         return True
 
     def _complete(self, purpose: str, request: Request) -> Reply:
-        self.budget.check()
+        """Held before, settled after; a failed call leaves its mark in the log too."""
+        held = self.budget.reserve(self.model.ceiling(request))
         size = sum(len(message.content) for message in request.messages)
-        self.emit("model.asked", purpose=purpose, model=self.model.id, messages=len(request.messages), chars=size)
+        self.emit(
+            "model.asked", purpose=purpose, model=self.model.id, messages=len(request.messages), chars=size, held=held
+        )
         started = time.monotonic()
-        reply = self.model.complete(request)
+        try:
+            reply = self.model.complete(request)
+        except ModelError as error:
+            self.budget.fail(error.unclear)
+            self.emit("model.failed", purpose=purpose, error=str(error), unclear=error.unclear)
+            raise
         self.emit(
             "model.replied",
             purpose=purpose,
@@ -101,7 +109,7 @@ class Context:
             cost_usd=reply.usage.cost_usd,
             seconds=round(time.monotonic() - started, 4),
         )
-        self.budget.spend(reply.usage.cost_usd)
+        self.budget.settle(reply.usage.cost_usd)
         return reply
 
 
