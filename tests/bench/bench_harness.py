@@ -91,7 +91,7 @@ def per_iteration(folder: Path) -> None:
     session = SessionFolder(folder / "session")
     session.root.mkdir(parents=True)
     files = file_tools(folder / "workspace")
-    end = Tool("finish", "End.", "read-only", files[2].arguments, finish)
+    end = Tool("finish", "End.", "read-only", files[-1].arguments, finish)
     times = [time.perf_counter()]
     with EventLog(session.log) as log:
         context = Context(
