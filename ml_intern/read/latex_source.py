@@ -29,6 +29,17 @@ def decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
+def named_inputs(data: bytes) -> list[str]:
+    """What a file asks for with \\input and its like, and the files of its bibliography."""
+    text = strip_comments(decode(data))
+    names = [
+        (match[1] if match[1] is not None else match[2] or "").strip().strip('"') for match in _INPUT.finditer(text)
+    ]
+    for match in re.finditer(r"\\(?:bibliography|addbibresource)\s*\{([^{}]*)\}", text):
+        names += [name.strip().removesuffix(".bib") + ".bib" for name in match[1].split(",")]
+    return [name for name in names if name and "\0" not in name and len(name) < 300]
+
+
 def strip_comments(text: str) -> str:
     """Without comments (`\\%` stays); a comment that ends a line takes the line's end with it, as TeX does."""
     if "\\begin{comment}" in text:

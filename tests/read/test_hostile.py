@@ -173,3 +173,17 @@ def test_utf_16_is_read_by_its_mark(tmp_path: Path) -> None:
     path = tmp_path / "paper.tex"
     path.write_bytes((BODY % "Words with é.").encode("utf-16"))
     assert "Words with é." in read(path, tmp_path / "home", "--json").stdout
+
+
+def test_a_lone_file_is_read_with_what_it_inputs_and_nothing_else_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "method.tex").write_text(r"The method. \input{parts/deep}")
+    (tmp_path / "parts" / "deep.tex").write_text("The deep part.")
+    (tmp_path / "refs.bib").write_text("@article{doe, title={On Nets}, year={2020}}")
+    (tmp_path / "paper.tex").write_text(BODY % r"Words \cite{doe}. \input{parts/method}\bibliography{refs}")
+    for number in range(20):
+        with (tmp_path / f"other{number}.txt").open("wb") as file:
+            file.truncate(20_000_000)
+    done = read(tmp_path / "paper.tex", tmp_path / "home", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "The method." in done.stdout and "The deep part." in done.stdout and "On Nets" in done.stdout
