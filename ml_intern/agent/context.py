@@ -61,7 +61,7 @@ class Context:
             try:
                 return answer.model_validate_json(_json_in(reply.content))
             except ValidationError as error:
-                problem = str(error)[:4000]
+                problem = _problems(error)
                 messages += [
                     Message(role="assistant", content=reply.content),
                     Message(role="user", content=f"That is not valid: {problem}\nAnswer again with the JSON only."),
@@ -111,6 +111,15 @@ class Context:
         )
         self.budget.settle(reply.usage.cost_usd)
         return reply
+
+
+def _problems(error: ValidationError) -> str:
+    """What is wrong and where, a line each."""
+    lines = [
+        f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}, not {str(one['input'])[:100]}"
+        for one in error.errors(include_url=False)
+    ]
+    return "\n".join(lines)[:4000]
 
 
 def _json_in(text: str) -> str:
