@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ml_intern.judge.metrics import metric_names
 from ml_intern.recipes.book import load_book
 from ml_intern.resources import prompts_dir, render_prompt
 
@@ -41,6 +42,21 @@ def test_an_audited_metric_brings_its_contract_into_the_executors_prompt() -> No
     plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="")
     audited = render_prompt("executor", experiment=EXPERIMENT | {"audited": [{"name": "x"}]}, excerpts="")
     assert "evaluate.py" not in plain and "evaluate.py --predictions FILE" in audited
+
+
+def test_a_language_model_brings_its_contract_into_the_executors_prompt() -> None:
+    data = {"data": EXPERIMENT["data"] | {"task": "language-model"}}
+    own = render_prompt("executor", experiment=EXPERIMENT | data, excerpts="")
+    plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="")
+    assert "transformers folder" in own and "predict.py --model" not in own
+    assert "transformers folder" not in plain and "predict.py --model" in plain
+
+
+def test_the_planner_is_told_every_metric_that_the_harness_has() -> None:
+    text = render_prompt("plan", **VALUES["plan"])
+    for task in ("classification", "regression", "sequence", "language-model"):
+        for name in set(metric_names(task)) - {"sequence_accuracy"}:  # another name of exact_match
+            assert re.search(rf"\b{name}\b", text), name
 
 
 def test_no_prompt_stands_in_python() -> None:

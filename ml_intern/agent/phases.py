@@ -12,7 +12,8 @@ from ml_intern.agent.loop import work
 from ml_intern.errors import InputError, PlanError
 from ml_intern.judge.guards import script_hashes
 from ml_intern.judge.laboratory import Laboratory
-from ml_intern.judge.metrics import is_metric, metric_names
+from ml_intern.judge.language import objectives
+from ml_intern.judge.metrics import fits, is_metric, metric_names
 from ml_intern.judge.verdict import Verdict
 from ml_intern.llm.protocol import Message
 from ml_intern.plan.claim import Claim, ClaimProposals, ProposedClaim
@@ -99,15 +100,18 @@ def _plan(paper: Paper, grounded: Grounded, scale: Scale, draft: PlanDraft) -> P
 
 
 def check_metrics(plan: Plan) -> None:
-    """Raises PlanError where a metric is neither the harness's nor audited, or is both."""
+    """Raises PlanError where a metric is neither the harness's for the task nor audited, or is both."""
     for experiment in plan.experiments:
         audited = {metric.name for metric in experiment.audited}
         for metric in experiment.all_metrics:
-            if not is_metric(metric.name) and metric.name not in audited:
+            if not fits(metric.name, experiment.data.task) and metric.name not in audited:
                 raise PlanError(
                     f"Experiment {experiment.id} uses a metric that the harness lacks: {metric.name}.",
+                    f"its task is {experiment.data.task}",
                     next=f"Use one of {', '.join(metric_names(experiment.data.task))}, or list it under `audited`.",
                 )
+        if len(objectives(experiment)) > 1:
+            raise PlanError(f"Experiment {experiment.id} measures one model as causal and as masked language model.")
         if taken := sorted(name for name in audited if is_metric(name)):
             raise PlanError(f"Experiment {experiment.id} audits {taken[0]}, which the harness computes itself.")
 

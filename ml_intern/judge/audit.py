@@ -66,7 +66,7 @@ class Auditor:
             return self._raised[part]
 
     def _released(self, rows: Rows) -> list[Guard]:
-        perfect = [as_prediction(label, rows.labels, self._experiment.data.task) for label in rows.labels]
+        perfect = as_predictions(rows.labels, self._experiment.data.task)
         shifted = [*rows.labels[len(rows.labels) // 2 :], *rows.labels[: len(rows.labels) // 2]]
         mixed = _shuffled(shifted)
         constant = Rows([_commonplace(perfect)] * len(perfect), rows.labels)
@@ -150,12 +150,12 @@ def _complaints(metric: AuditedMetric, seen: _Seen) -> list[tuple[str, str]]:
     return out
 
 
-def as_prediction(label: Any, labels: Sequence[Any], task: str) -> Any:
-    """A label in the form of a prediction: a certain class, a number or a string."""
+def as_predictions(labels: Sequence[Any], task: str) -> list[Any]:
+    """Labels in the form of predictions: certain classes, numbers or strings."""
     if task != "classification":
-        return label
-    classes = max(int(one) for one in labels) + 1
-    return [1.0 if k == int(label) else 0.0 for k in range(max(2, classes))]
+        return list(labels)
+    classes = max(2, max(int(one) for one in labels) + 1)
+    return [[1.0 if k == int(label) else 0.0 for k in range(classes)] for label in labels]
 
 
 def _commonplace(predictions: Sequence[Any]) -> Any:

@@ -35,7 +35,8 @@ class Guard(BaseModel):
 class Evidence(BaseModel):
     """One run. Hashes are sha256 in hex; durations in seconds; memory in MiB. `predictions` maps rows scored
     (`test`, `validation`, `train`) to the file under `predictions/` and its hash; `labels` likewise. `weights`: of the
-    file's bytes; `tensors`: of the numbers in it, whatever their names and metadata."""
+    file's bytes; `tensors`: of the numbers in it, whatever their names and metadata. `baselines`: metric key to the
+    scores of simple predictors on the same sealed rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +55,7 @@ class Evidence(BaseModel):
     data: str
     weights: str = ""
     tensors: str = ""
+    baselines: dict[str, dict[str, float]] = {}
     predictions: dict[str, tuple[str, str]] = {}
     labels: dict[str, tuple[str, str]] = {}
     environment: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -155,14 +154,3 @@ def read_metrics(path: Path, limit: int = 20_000) -> list[dict[str, Any]]:
             if len(rows) >= limit:
                 break
     return rows
-
-
-def too_good(name: str, value: float, best: float | None, baselines: Mapping[str, float], higher: bool) -> list[Guard]:
-    """A perfect score where simple predictors (`baselines`: name to score) are far from it: an alarm, not a proof."""
-    if best is None or not baselines or not math.isclose(value, best, abs_tol=1e-12):
-        return []
-    nearest = max(baselines.values()) if higher else min(baselines.values())
-    if abs(best - nearest) < 0.05 * max(abs(best), 1.0):
-        return []
-    told = ", ".join(f"a {baseline} reaches {reached:.3g}" for baseline, reached in baselines.items())
-    return [Guard(name="too good", message=f"{name} is perfect ({value:g}); {told}", fatal=False)]

@@ -17,7 +17,9 @@ from typing import Any
 
 from ml_intern.errors import InputError, MlInternError
 from ml_intern.judge import guards
+from ml_intern.judge.alarms import papers_numbers
 from ml_intern.judge.audit import EVALUATOR, Auditor
+from ml_intern.judge.baselines import Baselines
 from ml_intern.judge.evidence import Evidence, Phase
 from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.measure import Job, measure
@@ -28,7 +30,11 @@ from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.spec import Limits, RunSpec
 
-SCRIPTS = ("data.py", "train.py", "predict.py")
+
+def wanted_scripts(experiment: Experiment) -> tuple[str, ...]:
+    """What the executor writes. Language models are scored by the harness's own script, without a predict.py."""
+    predict = () if experiment.data.task == "language-model" else ("predict.py",)
+    return ("data.py", "train.py", *predict, *((EVALUATOR,) if experiment.audited else ()))
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Places:
 class _Prepared:
     table: Any
     digest: str
+    baselines: Baselines
 
 
 class Laboratory:
@@ -117,8 +124,7 @@ class Laboratory:
         return f"r{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def _require_scripts(self) -> None:
-        wanted = (*SCRIPTS, EVALUATOR) if self.experiment.audited else SCRIPTS
-        missing = [name for name in wanted if not (self.places.scripts / name).is_file()]
+        missing = [name for name in wanted_scripts(self.experiment) if not (self.places.scripts / name).is_file()]
         if missing:
             raise InputError(f"{', '.join(missing)} is not written yet.", next="Write it with write_file.")
         self.write_settings()
@@ -194,6 +200,8 @@ class Laboratory:
             plan=self.plan.digest(),
             environment=self._environment,
             auditor=self._auditor(hashes),
+            baselines=prepared.baselines,
+            papers_numbers=papers_numbers(self.plan, self.experiment),
             on_start=lambda metrics: self._notify("run.started", {**start, "metrics": str(metrics)}),
         )
 
@@ -220,7 +228,7 @@ class Laboratory:
         if not any(out.iterdir()):
             self._make_table(folder, raw, out)
         table = read_table(out)
-        prepared = _Prepared(table, table_hash(table))
+        prepared = _Prepared(table, table_hash(table), Baselines(table, self.experiment.data))
         self._prepared = (key, prepared)
         return prepared
 
@@ -254,7 +262,7 @@ class Laboratory:
         key = str(seed) if data.split == "per-seed" else data.split
         folder = self.places.data / "views" / f"{self._prepare().digest[:12]}-{key}"
         if not (folder / "validation" / "state.json").exists():
-            table = self._prepare().table.select([*data.inputs, data.label])
+            table = self._prepare().table.select(list(data.columns))
             write_table(table.take(list(split.train)), folder / "train")
             write_table(table.take(list(split.validation)), folder / "validation")
         return folder

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_intern.judge import guards
+from ml_intern.judge import guards, language
+from ml_intern.judge.alarms import too_good
 from ml_intern.judge.audit import Auditor, EvaluationError, Rows
-from ml_intern.judge.baselines import baselines
+from ml_intern.judge.baselines import Baselines
 from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
-from ml_intern.judge.metrics import OUTSIDE, PredictionError, ceiling, chance_level, higher_is_better, score
+from ml_intern.judge.metrics import OUTSIDE, PredictionError, chance_level, counted, score
 from ml_intern.judge.splits import Split
 from ml_intern.judge.tables import file_hash, write_table
 from ml_intern.plan.plan import Experiment, MetricSpec
@@ -45,6 +46,8 @@ class Job:
     plan: str
     environment: str
     auditor: Auditor | None
+    baselines: Baselines
+    papers_numbers: Mapping[str, float]
     on_start: Callable[[Path], None]
 
 
@@ -67,6 +70,8 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     rows = _sealed_rows(job)
     try:
         spec = _predict_spec(job, rows)
+    except language.ModelRefused as error:
+        return _evidence(job, compute, trained, results, [*found, error.guard], "invalid", error.why)
     except OSError as error:  # a pipe, or a name that is taken
         what = f"What train.py wrote cannot be copied: {error}"[:1000]
         return _evidence(job, compute, trained, results, found, "invalid", what)
@@ -76,13 +81,17 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     if predicted.outcome != "ok":
         return _evidence(job, compute, predicted, results, found)
     try:
+        language.check_scored(job.folder / "predict" / "predictions.jsonl")
         predictions = _read_predictions(job.folder / "predict" / "predictions.jsonl", len(rows))
         by_row = dict(zip(rows, predictions, strict=True))
         metrics = _score(job, by_row)
+    except language.ModelRefused as error:
+        return _evidence(job, compute, predicted, results, [*found, error.guard], "invalid", error.why)
     except PredictionError as error:
         found.append(Guard(name="bad predictions", message=str(error), fatal=False))
         return _evidence(job, compute, predicted, results, found, "invalid", str(error))
-    found += _suspicious(job, metrics)
+    simple, alarms = _held_against(job, metrics)
+    found += alarms
     try:
         audited, released = _audit(job, by_row)
     except EvaluationError as error:
@@ -90,7 +99,8 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     metrics |= audited | _from_outside(job, trained)
     found += released
     saved, labels = _save_predictions(job, by_row)
-    return _evidence(job, compute, trained, results, found, metrics=metrics, predictions=saved, labels=labels)
+    record = _evidence(job, compute, trained, results, found, metrics=metrics)
+    return record.model_copy(update={"predictions": saved, "labels": labels, "baselines": simple})
 
 
 def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
@@ -107,7 +117,7 @@ def predicted_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec,
 
 def _tampered(job: Job) -> list[Guard]:
     """Scripts and training data as they are now, against what the harness wrote."""
-    columns = job.table.select([*job.experiment.data.inputs, job.experiment.data.label])
+    columns = job.table.select(list(job.experiment.data.columns))
     parts = {part: columns.take(list(job.split.rows(part))) for part in ("train", "validation")}
     return [*guards.scripts_changed(job.script_hashes, job.scripts), *guards.data_changed(job.data, parts)]
 
@@ -145,13 +155,28 @@ def _sealed_rows(job: Job) -> list[int]:
 def _predict_spec(job: Job, rows: Sequence[int]) -> RunSpec:
     """The model under a neutral name, without the log of its training, beside inputs without labels."""
     folder = job.folder / "predict"
-    shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=shutil.ignore_patterns("metrics.jsonl"))
+    own = job.experiment.data.task == "language-model"
+    if own:
+        language.take_model(job.folder / "out", folder / "model")
+    else:
+        hidden = shutil.ignore_patterns("metrics.jsonl")
+        shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=hidden)
     write_table(job.table.select(list(job.experiment.data.inputs)).take(list(rows)), folder / "inputs")
     out = folder / "predictions.jsonl"
+    arguments: tuple[str, ...] = (
+        "--model",
+        str(folder / "model"),
+        "--inputs",
+        str(folder / "inputs"),
+        "--out",
+        str(out),
+    )
+    if own:
+        arguments = language.arguments(job.experiment, folder / "model", folder / "inputs", out)
     return RunSpec(
         run_id=job.run_id,
-        script=job.scripts / "predict.py",
-        arguments=("--model", str(folder / "model"), "--inputs", str(folder / "inputs"), "--out", str(out)),
+        script=language.SCORER if own else job.scripts / "predict.py",
+        arguments=arguments,
         cwd=folder / "cwd",
         log=job.folder / "predict.log",
         limits=_limits(job.experiment),
@@ -185,24 +210,24 @@ def _score(job: Job, predictions: Mapping[int, Any]) -> dict[str, Measured]:
         if metric.name not in audited:
             rows = job.split.rows(metric.rows)
             wanted = [labels[row] for row in rows]
-            value = score(metric.name, [predictions[row] for row in rows], wanted)
-            out[metric.key] = Measured(value=value, n=len(rows), chance=chance_level(metric.name, wanted))
+            given = [predictions[row] for row in rows]
+            value, n = score(metric.name, given, wanted), counted(metric.name, given, wanted)
+            out[metric.key] = Measured(value=value, n=n, chance=chance_level(metric.name, wanted))
     return out
 
 
-def _suspicious(job: Job, metrics: Mapping[str, Measured]) -> list[Guard]:
-    """Perfect sealed scores that simple predictors do not come near."""
-    found = []
+def _held_against(job: Job, metrics: Mapping[str, Measured]) -> tuple[dict[str, dict[str, float]], list[Guard]]:
+    """Scores of simple predictors beside each sealed score, and the alarms that follow."""
+    simple: dict[str, dict[str, float]] = {}
+    found: list[Guard] = []
     for metric in predicted_metrics(job.experiment, job.phase):
         measured = metrics.get(metric.key)
         if measured is None or measured.value is None or not metric.rows.startswith("test"):
             continue
-        best = ceiling(metric.name)
-        if measured.value == best:
-            rows = job.split.rows(metric.rows)
-            simple = baselines(metric.name, job.table, job.experiment.data, job.split.train, rows)
-            found += guards.too_good(metric.key, measured.value, best, simple, higher_is_better(metric.name))
-    return found
+        if scores := job.baselines.scores(metric.name, job.split.train, job.split.rows(metric.rows)):
+            simple[metric.key] = scores
+            found += too_good(metric, measured.value, scores, job.papers_numbers.get(metric.key))
+    return simple, found
 
 
 def _audit(job: Job, predictions: Mapping[int, Any]) -> tuple[dict[str, Measured], list[Guard]]:
@@ -278,8 +303,6 @@ def _evidence(
     outcome: str = "",
     detail: str = "",
     metrics: dict[str, Measured] | None = None,
-    predictions: dict[str, tuple[str, str]] | None = None,
-    labels: dict[str, tuple[str, str]] | None = None,
 ) -> Evidence:
     """The record; `told` is the step that decides outcome and exit code, `results` all steps (training first)."""
     weights = job.folder / "out" / "model.safetensors"
@@ -308,8 +331,6 @@ def _evidence(
             "weights": file_hash(weights) if has_weights else "",
             "tensors": tensors,
             "base_models": tuple(f"{model.id}@{model.revision}" for model in job.experiment.base_models),
-            "predictions": predictions or {},
-            "labels": labels or {},
             "environment": job.environment,
             "hardware": compute.hardware,
             "sandbox": told.sandbox,

@@ -23,8 +23,10 @@ OUTSIDE = ("wall_seconds", "peak_memory_mb", "parameters")
 def score(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> float:
     """Metric `name` of predictions against labels, row by row. `ece:100` sets the number of bins.
 
-    classification predicts class probabilities (labels: class numbers), regression numbers, sequence strings.
-    Raises PredictionError; an unknown name is a KeyError.
+    classification predicts class probabilities (labels: class numbers), regression numbers, sequence strings;
+    language-model gives {"nll", "tokens"} of each text (labels: the texts), see `text/score_texts.py`. Its losses are
+    nats per token of the model's own tokenizer, so they compare only models with the same one; bits per byte compare
+    any. Raises PredictionError; an unknown name is a KeyError.
     """
     base, _, option = name.partition(":")
     task, _, function = _METRICS[base]
@@ -36,6 +38,8 @@ def score(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> float
         value = function(*_probabilities(predictions, labels), option)
     elif task == "regression":
         value = function(*_numbers(predictions, labels), option)
+    elif task == "language-model":
+        value = function(*_likelihoods(predictions, labels), option)
     else:
         value = function(*_strings(predictions, labels), option)
     if not math.isfinite(value):
@@ -53,8 +57,22 @@ def is_metric(name: str) -> bool:
     )
 
 
+def fits(name: str, task: str) -> bool:
+    """True for a metric that the harness has for this task."""
+    return is_metric(name) and name.partition(":")[0] in metric_names(task)
+
+
 def metric_names(task: str) -> list[str]:
     return [*(name for name, (kind, _, _) in _METRICS.items() if kind == task), *OUTSIDE]
+
+
+def counted(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> int:
+    """What a metric is a mean over: rows; of language models tokens or bytes. That a variant's tokenizer cuts the same
+    texts into fewer tokens shows here, and `guards.different_n` sees it."""
+    if _METRICS[name.partition(":")[0]][0] != "language-model":
+        return len(labels)
+    likelihoods, sizes = _likelihoods(predictions, labels)
+    return sum(sizes) if name == "bits_per_byte" else sum(tokens for _, tokens in likelihoods)
 
 
 def higher_is_better(name: str) -> bool:
@@ -80,6 +98,8 @@ def ceiling(name: str) -> float | None:
         return None
     base = name.partition(":")[0]
     if base in ("accuracy", "balanced_accuracy", "f1", "auc", "r2", "exact_match", "token_accuracy"):
+        return 1.0
+    if base == "perplexity":
         return 1.0
     return 100.0 if base in ("bleu", "chrf") else 0.0
 
@@ -124,6 +144,33 @@ def _strings(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[list[st
     if any("\ud800" <= character <= "\udfff" for prediction in predictions for character in prediction):
         raise PredictionError("A prediction is no valid Unicode: it holds half of a character.")
     return list(predictions), [str(label) for label in labels]
+
+
+def _likelihoods(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[list[tuple[float, int]], list[int]]:
+    """[(nats, tokens)] and the bytes of each text; whitespace at either end of a text is not scored."""
+    sizes = [len(str(label).strip().encode()) for label in labels]
+    try:
+        found = [(float(row["nll"]), int(row["tokens"])) for row in predictions]
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
+        raise PredictionError("A text's likelihood must be an object with nll and tokens.", str(error)) from None
+    if not all(math.isfinite(nll) and nll >= 0 and tokens >= 0 for nll, tokens in found):
+        raise PredictionError("A text's likelihood is NaN, infinite or above 1.")
+    if not sum(sizes) or not sum(tokens for _, tokens in found):
+        raise PredictionError("There is no text to score.")
+    return found, sizes
+
+
+def _token_loss(likelihoods: list[tuple[float, int]], _sizes: list[int], _: str) -> float:
+    return math.fsum(nll for nll, _tokens in likelihoods) / sum(tokens for _nll, tokens in likelihoods)
+
+
+def _perplexity(likelihoods: list[tuple[float, int]], sizes: list[int], option: str) -> float:
+    loss = _token_loss(likelihoods, sizes, option)
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+def _bits_per_byte(likelihoods: list[tuple[float, int]], sizes: list[int], _: str) -> float:
+    return math.fsum(nll for nll, _tokens in likelihoods) / math.log(2) / sum(sizes)
 
 
 def _accuracy(p: Any, y: Any, _: str) -> float:
@@ -240,4 +287,8 @@ _METRICS: dict[str, tuple[Task, bool, Callable[[Any, Any, str], float]]] = {
     "token_accuracy": ("sequence", True, _token_accuracy),
     "bleu": ("sequence", True, _bleu),
     "chrf": ("sequence", True, _chrf),
+    "lm_loss": ("language-model", False, _token_loss),
+    "perplexity": ("language-model", False, _perplexity),
+    "bits_per_byte": ("language-model", False, _bits_per_byte),
+    "masked_lm_loss": ("language-model", False, _token_loss),
 }

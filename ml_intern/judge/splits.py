@@ -44,7 +44,7 @@ class Split:
 
 def draw_split(table: Any, data: DataSpec, seed: int) -> Split:
     """The split of a seed. Rows with identical inputs stay together; classes keep their shares. Raises DataError."""
-    for column in (*data.inputs, data.label):
+    for column in data.columns:
         if column not in table.column_names:
             raise DataError(
                 f"The table has no column {column!r}.",
@@ -181,7 +181,9 @@ def numeric(table: Any, column: str) -> Any:
 
 def _label_columns(table: Any, data: DataSpec) -> list[Guard]:
     """An input column that equals the label, or maps one to one onto it with few values."""
-    guards = []
+    guards: list[Guard] = []
+    if data.task == "language-model":
+        return guards
     labels = [json.dumps(value, default=repr) for value in table.column(data.label).to_pylist()]
     for column in data.inputs:
         values = [json.dumps(value, default=repr) for value in table.column(column).to_pylist()]

@@ -69,18 +69,30 @@ class Variant(_Strict):
 
 class DataSpec(_Strict):
     """The table that `data.py` makes. `split`: `given` by its `split` column, `fixed` (one draw for all seeds) or
-    `per-seed`. Fractions apply to drawn splits; what is left after validation and test is for training."""
+    `per-seed`. Fractions apply to drawn splits; what is left after validation and test is for training. With task
+    `language-model` the one input column holds texts and is its own label."""
 
     name: str
     revision: str = Field(description="exact version of the source, e.g. 'scikit-learn 1.7.2' or a commit")
     licence: str = ""
     inputs: tuple[str, ...] = Field(min_length=1)
     label: str
-    task: Literal["classification", "regression", "sequence"] = "classification"
+    task: Literal["classification", "regression", "sequence", "language-model"] = "classification"
     split: Literal["given", "fixed", "per-seed"] = "per-seed"
     validation: float = Field(default=0.15, gt=0, lt=1)
     test: float = Field(default=0.25, gt=0, lt=1)
     settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _texts_are_their_own_labels(self) -> DataSpec:
+        if self.task == "language-model" and self.inputs != (self.label,):
+            raise ValueError("task language-model has one column of texts, which is input and label: inputs: [text]")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Input columns and label, each once."""
+        return tuple(dict.fromkeys((*self.inputs, self.label)))
 
 
 class ClaimTest(_Strict):
@@ -178,6 +190,8 @@ class Experiment(_Strict):
             raise ValueError(
                 f"experiment {self.id}: the published run is chosen on validation, not on {self.select.rows}"
             )
+        if self.data.task == "language-model" and self.audited:
+            raise ValueError(f"experiment {self.id}: a language model has no predictions that evaluate.py could read")
         for test in self.tests:
             if unknown := sorted(set(test.contrast) - set(names)):
                 raise ValueError(

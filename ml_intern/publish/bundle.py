@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ml_intern.errors import MlInternError
 from ml_intern.judge.evidence import Evidence
+from ml_intern.judge.language import MODEL_FILES
 from ml_intern.judge.tables import file_hash
 from ml_intern.judge.verdict import Verdict
 from ml_intern.plan.plan import Experiment, Plan
@@ -129,8 +130,11 @@ def _copy_model(given: PublishInput, out: Path) -> Evidence | None:
         folder = given.runs / record.run_id / "out" if record else None
         if record and folder and (folder / "model.safetensors").is_file():
             shutil.copyfile(folder / "model.safetensors", out / "model.safetensors")
-            if (folder / "config.json").is_file():
-                shutil.copyfile(folder / "config.json", out / "config.json")
+            # The same files that the harness takes to score a language model: nothing that holds code.
+            names = MODEL_FILES if experiment.data.task == "language-model" else ("config.json",)
+            for name in names:
+                if (folder / name).is_file() and not (folder / name).is_symlink():
+                    shutil.copyfile(folder / name, out / name)
             return record
     return None
 

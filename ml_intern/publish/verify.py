@@ -18,7 +18,7 @@ from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.guards import script_hashes, with_group_guards
 from ml_intern.judge.ledger import read_ledger
 from ml_intern.judge.measure import count_parameters
-from ml_intern.judge.metrics import OUTSIDE, chance_level, score
+from ml_intern.judge.metrics import OUTSIDE, chance_level, counted, score
 from ml_intern.judge.tables import file_hash
 from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.plan.plan_file import load_plan
@@ -65,7 +65,7 @@ def verify(folder: Path) -> tuple[Check, ...]:
     check("the evidence is of this plan, on its seeds", lambda: list(_plan_of(plan, evidence)))
     check("claims.json holds the plan's claims", lambda: list(_claims(folder, plan)))
     check("the scripts are those that ran", lambda: list(_scripts(folder, plan, evidence)))
-    check("every metric, scored again from saved predictions", lambda: list(_metrics(folder, plan, evidence)))
+    check("every metric, scored again from saved predictions", lambda: list(rescored(folder, plan, evidence)))
     info = check("run.json is whole", lambda: RunInfo.model_validate_json((folder / "run.json").read_bytes()))
     if info is None:
         return tuple(checks)
@@ -124,7 +124,8 @@ def _scripts(folder: Path, plan: Plan, evidence: tuple[Evidence, ...]) -> Iterat
                 break
 
 
-def _metrics(folder: Path, plan: Plan, evidence: tuple[Evidence, ...]) -> Iterator[str]:
+def rescored(folder: Path, plan: Plan, evidence: tuple[Evidence, ...]) -> Iterator[str]:
+    """A line for each recorded metric that the saved predictions do not give."""
     experiments = {experiment.id: experiment for experiment in plan.experiments}
     for record in evidence:
         if record.phase != "confirm" or record.outcome != "ok":
@@ -143,8 +144,9 @@ def _metrics(folder: Path, plan: Plan, evidence: tuple[Evidence, ...]) -> Iterat
                 continue
             kept = [(p, row) for p, row in zip(predictions, rows, strict=True) if slice_name in ("", row["slice"])]
             labels = [row["label"] for _, row in kept]
-            value = score(spec.name, [p for p, _ in kept], labels)
-            again = Measured(value=value, n=len(kept), chance=chance_level(spec.name, labels))
+            given = [p for p, _ in kept]
+            value, n = score(spec.name, given, labels), counted(spec.name, given, labels)
+            again = Measured(value=value, n=n, chance=chance_level(spec.name, labels))
             if measured != again:
                 yield f"run {record.run_id}, {spec.key}: recorded {measured.value}, scored again {value}"
 
