@@ -65,7 +65,10 @@ class SessionError(MlInternError):
 
 
 class ModelError(MlInternError):
-    """A language model could not be reached or answered with nothing usable."""
+    """A language model could not be reached or answered with nothing usable. `unclear`: the call may have been carried
+    out, and paid for, all the same."""
+
+    unclear = False
 
 
 class ContextOverflow(ModelError):

@@ -1,12 +1,22 @@
-"""The budget of a run: model calls, money, wall clock. Asked before each model call and each batch of runs."""
+"""The budget of a run: model calls, money, wall clock. What a call may cost is held before it starts, settled after.
+
+Money is counted in whole micro-dollars. The last share is kept for judging and writing, so that an exhausted run still
+ends with a report.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
+from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict
 
 from ml_intern.errors import BudgetExhausted
+
+_KEPT = 50  # one part in so many of calls and money is for judging and writing
+_MARKS = (0.5, 0.8, 0.95)  # shares at which the model is told
 
 
 class BudgetLimits(BaseModel):
@@ -17,35 +27,100 @@ class BudgetLimits(BaseModel):
     iterations: int = 300
     usd: float | None = None
     seconds: float | None = None
+    allow_unknown_price: bool = False
+
+
+class Spent(BaseModel):
+    """What was used before: `micro` dollars settled, `held` micro-dollars of calls whose end nobody knows."""
+
+    model_config = ConfigDict(frozen=True)
+
+    iterations: int = 0
+    micro: int = 0
+    held: int = 0
 
 
 class Budget:
-    """Counts what is used; `check` raises BudgetExhausted, naming what ran out."""
+    """`reserve` before each call and `settle` or `fail` after it; `check` before each batch of runs. They raise
+    BudgetExhausted, naming what ran out. One call at a time."""
 
-    def __init__(self, limits: BudgetLimits, iterations: int = 0, usd: float = 0.0) -> None:
-        self.limits = limits
-        self.iterations = iterations
-        self.usd = usd
+    def __init__(self, limits: BudgetLimits, spent: Spent | None = None) -> None:
+        self.limits, self.spent = limits, spent or Spent()
+        self._open = 0
         self._started = time.monotonic()
+        self._told = {mark for mark in _MARKS if self._share() >= mark}
+        self._closing = False
+
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[None]:
+        """Inside, the share that is kept for judging and writing may be used."""
+        self._closing = True
+        try:
+            yield
+        finally:
+            self._closing = False
 
     def check(self) -> None:
-        limits = self.limits
-        if self.iterations >= limits.iterations:
-            raise _exhausted(f"{limits.iterations} iterations", "--max-iterations")
-        if limits.usd is not None and self.usd >= limits.usd:
-            raise _exhausted(f"${limits.usd:.2f}", "--budget-usd")
-        if limits.seconds is not None and time.monotonic() - self._started >= limits.seconds:
-            raise _exhausted(f"{limits.seconds:.0f} seconds", "--time-limit")
+        self._require(0)
 
-    def spend(self, usd: float | None) -> None:
-        """One model call. Raises BudgetExhausted where its price is unknown and money is limited."""
-        self.iterations += 1
-        if usd is None and self.limits.usd is not None:
+    def reserve(self, ceiling: int | None) -> int:
+        """Begins a call that costs at most `ceiling` micro-dollars (None: nobody knows); returns what is held."""
+        if ceiling is None and self.limits.usd is not None and not self.limits.allow_unknown_price:
             raise BudgetExhausted(
                 "The price of this model is not known, so a budget in money cannot hold.",
-                next="Run without --budget-usd, or with a model whose price litellm knows.",
+                next="Run without --budget-usd, with --allow-unknown-price, or with a model whose price litellm knows.",
             )
-        self.usd += usd or 0.0
+        self._require(ceiling or 0)
+        self._open = ceiling or 0
+        self.spent = self.spent.model_copy(update={"iterations": self.spent.iterations + 1})
+        return self._open
+
+    def settle(self, usd: float | None) -> None:
+        """The call came to its end and cost `usd`; None: unknown."""
+        self._open = 0
+        self.spent = self.spent.model_copy(update={"micro": self.spent.micro + micro_dollars(usd or 0.0)})
+
+    def fail(self, unclear: bool) -> None:
+        """The call failed. `unclear`: it may have been paid for all the same, so what it held stays held."""
+        held = self.spent.held + (self._open if unclear else 0)
+        self._open = 0
+        self.spent = self.spent.model_copy(update={"held": held})
+
+    def notices(self) -> list[str]:
+        """Words for the model when 50, 80 and 95 % are used, each once."""
+        share = self._share()
+        new = [mark for mark in _MARKS if share >= mark and mark not in self._told]
+        self._told |= set(new)
+        return [f"{new[-1]:.0%} of the budget are used up: bring the work to its end."] if new else []
+
+    def _share(self) -> float:
+        """The largest used share of any limit."""
+        shares = [self.spent.iterations / max(1, self.limits.iterations)]
+        if self.limits.usd:
+            shares.append((self.spent.micro + self.spent.held) / micro_dollars(self.limits.usd))
+        if self.limits.seconds:
+            shares.append((time.monotonic() - self._started) / self.limits.seconds)
+        return max(shares)
+
+    def _require(self, more: int) -> None:
+        """Room for one call more, and for `more` micro-dollars."""
+        limits = self.limits
+        kept = 0 if self._closing else min(max(1, limits.iterations // _KEPT), limits.iterations - 1)
+        if self.spent.iterations >= limits.iterations - kept:
+            raise _exhausted(f"{limits.iterations} iterations", "--max-iterations")
+        if limits.usd is not None:
+            allowed = micro_dollars(limits.usd)
+            used = self.spent.micro + self.spent.held + more
+            kept = 0 if self._closing else allowed // _KEPT
+            if used > allowed - kept:
+                raise _exhausted(f"${limits.usd:.2f}", "--budget-usd")
+        if limits.seconds is not None and not self._closing and time.monotonic() - self._started >= limits.seconds:
+            raise _exhausted(f"{limits.seconds:.0f} seconds", "--time-limit")
+
+
+def micro_dollars(usd: float) -> int:
+    """Rounded up, so that many small calls are not free."""
+    return math.ceil(round(usd * 1_000_000, 6))
 
 
 def _exhausted(what: str, option: str) -> BudgetExhausted:

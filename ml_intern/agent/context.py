@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from ml_intern.agent.budget import Budget
 from ml_intern.config import Config
-from ml_intern.errors import ModelError
+from ml_intern.errors import ModelError, PlanError
 from ml_intern.llm.protocol import LLM, Message, Reply, Request, ToolSpec
+from ml_intern.llm.text_calls import mended_json
 from ml_intern.plan.plan import Plan
 from ml_intern.resources import render_prompt
 from ml_intern.run.compute.base import Compute
@@ -51,17 +52,22 @@ class Context:
         """One model call, on the budget and in the log."""
         return self._complete(purpose, Request(messages=tuple(messages), tools=tools))
 
-    def ask_for(self, purpose: str, prompt: str, answer: type[Answer]) -> Answer:
-        """A structured answer under `answer`'s schema; one repair is asked for. Raises ModelError."""
+    def ask_for(
+        self, purpose: str, prompt: str, answer: type[Answer], check: Callable[[Answer], object] = lambda _: None
+    ) -> Answer:
+        """A structured answer under `answer`'s schema that `check` does not refuse (with ValueError or PlanError); one
+        repair is asked for. Raises ModelError."""
         messages = [Message(role="user", content=prompt)]
         problem = ""
         for _ in range(2):
             request = Request(messages=tuple(messages), answer_name=purpose, answer_schema=answer.model_json_schema())
             reply = self._complete(purpose, request)
             try:
-                return answer.model_validate_json(_json_in(reply.content))
-            except ValidationError as error:
-                problem = str(error)[:4000]
+                found = answer.model_validate_json(mended_json(_json_in(reply.content)))
+                check(found)
+                return found
+            except (ValueError, PlanError) as error:
+                problem = _problems(error) if isinstance(error, ValidationError) else str(error)
                 messages += [
                     Message(role="assistant", content=reply.content),
                     Message(role="user", content=f"That is not valid: {problem}\nAnswer again with the JSON only."),
@@ -86,11 +92,19 @@ class Context:
         return True
 
     def _complete(self, purpose: str, request: Request) -> Reply:
-        self.budget.check()
+        """Held before, settled after; a failed call leaves its mark in the log too."""
+        held = self.budget.reserve(self.model.ceiling(request))
         size = sum(len(message.content) for message in request.messages)
-        self.emit("model.asked", purpose=purpose, model=self.model.id, messages=len(request.messages), chars=size)
+        self.emit(
+            "model.asked", purpose=purpose, model=self.model.id, messages=len(request.messages), chars=size, held=held
+        )
         started = time.monotonic()
-        reply = self.model.complete(request)
+        try:
+            reply = self.model.complete(request)
+        except ModelError as error:
+            self.budget.fail(error.unclear)
+            self.emit("model.failed", purpose=purpose, error=str(error), unclear=error.unclear)
+            raise
         self.emit(
             "model.replied",
             purpose=purpose,
@@ -101,8 +115,18 @@ class Context:
             cost_usd=reply.usage.cost_usd,
             seconds=round(time.monotonic() - started, 4),
         )
-        self.budget.spend(reply.usage.cost_usd)
+        self.budget.settle(reply.usage.cost_usd)
         return reply
+
+
+def _problems(error: ValidationError) -> str:
+    """What is wrong and where, a line each."""
+    lines = [
+        f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg'].removeprefix('Value error, ')}"
+        + ("" if one["type"] == "value_error" else f", not {str(one['input'])[:100]}")
+        for one in error.errors(include_url=False)
+    ]
+    return "\n".join(lines)[:4000]
 
 
 def _json_in(text: str) -> str:

@@ -24,6 +24,7 @@ def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox, ladder: 
             if not reply.tool_calls:
                 circles = [doom.see_text(reply.content)]
             told = [ladder.climb(circle, messages) for circle in circles if circle is not None]
+            told += context.budget.notices()
             if told or not reply.tool_calls:
                 messages.append(Message(role="user", content="\n".join(told) or "The work is open: call a tool."))
     except Ended as ended:

@@ -39,12 +39,17 @@ class PlanDraft(BaseModel):
 
 
 def find_claims(context: Context, paper: Paper) -> Grounded:
-    """What the model proposes, part by part, and what of it the paper says."""
+    """What the model proposes, part by part, and what of it the paper says. Where none of it stands in the paper, the
+    model is told why and asked once more. Raises InputError when there is no claim at all."""
     parts = _parts(paper, max(4_000, context.model.context_chars // 2))
     proposals: list[ProposedClaim] = []
     for number, text in enumerate(parts, start=1):
         prompt = render_prompt("claims", title=paper.title, text=text, part=number, parts=len(parts), recipes=[])
-        proposals += context.ask_for("claims", prompt, ClaimProposals).claims
+        found = context.ask_for("claims", prompt, ClaimProposals).claims
+        if found and not (kept := ground(paper, found)).claims:
+            again = f"{prompt}\n\nYour answer before this one was of no use:\n" + "\n".join(kept.dropped)
+            found = context.ask_for("claims", again, ClaimProposals).claims
+        proposals += found
     grounded = ground(paper, proposals)
     context.emit(
         "claims.grounded",
@@ -53,6 +58,9 @@ def find_claims(context: Context, paper: Paper) -> Grounded:
         dropped=list(grounded.dropped),
         findings=[finding.model_dump() for finding in grounded.findings],
     )
+    if not grounded.claims and context.model.id != "recipes":
+        why = "; ".join(grounded.dropped)[:1000] or "the model proposed none"
+        raise InputError(f"No claim of {paper.title!r} could be grounded.", why, "Try another model.")
     return grounded
 
 
@@ -60,9 +68,19 @@ def draft_plan(context: Context, paper: Paper, grounded: Grounded, scale: Scale)
     """A valid plan for the grounded claims. Raises InputError when the model tests none of them."""
     claims = [claim.model_dump(mode="json") for claim in grounded.claims]
     situation = {"scale": scale, "hardware": context.compute.hardware, "paper": paper.title}
-    draft = context.ask_for("plan", render_prompt("plan", situation=situation, claims=claims), PlanDraft)
+
+    def check(draft: PlanDraft) -> None:
+        if draft.experiments:
+            check_metrics(_plan(paper, grounded, scale, draft))
+
+    draft = context.ask_for("plan", render_prompt("plan", situation=situation, claims=claims), PlanDraft, check)
     if not draft.experiments:
         raise _nothing_to_test(context, paper, grounded.claims, draft.left_out)
+    return _plan(paper, grounded, scale, draft)
+
+
+def _plan(paper: Paper, grounded: Grounded, scale: Scale, draft: PlanDraft) -> Plan:
+    """Raises ValueError where the draft does not fit the claims."""
     source = paper.source
     return Plan(
         paper=PaperRef(

@@ -173,7 +173,8 @@ def publish_phase(
     context.emit("phase.started", phase="publish")
     folder = context.folder
     try:
-        discussion = phases.discuss(context, verdicts)
+        with context.budget.closing():
+            discussion = phases.discuss(context, verdicts)
     except MlInternError as error:
         discussion = ""
         context.emit("note", text=f"No discussion was written: {error.what}")

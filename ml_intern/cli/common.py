@@ -75,7 +75,7 @@ def carry_out(config: Config, folder: SessionFolder, settings: dict[str, Any], v
     """Runs or resumes a session and reports its end. Raises what ended it, after it has been logged."""
     from rich.console import Console
 
-    from ml_intern.agent.budget import Budget, BudgetLimits
+    from ml_intern.agent.budget import Budget, BudgetLimits, Spent, micro_dollars
     from ml_intern.agent.context import Context
     from ml_intern.agent.pipeline import run as run_pipeline
     from ml_intern.run.compute.local import LocalCompute
@@ -88,14 +88,19 @@ def carry_out(config: Config, folder: SessionFolder, settings: dict[str, Any], v
     with EventLog(folder.log) as log:
         state = fold(log.events)
         limits = BudgetLimits(
-            iterations=settings["max_iterations"], usd=settings["budget_usd"], seconds=settings["time_limit"]
+            iterations=settings["max_iterations"],
+            usd=settings["budget_usd"],
+            seconds=settings["time_limit"],
+            allow_unknown_price=settings["allow_unknown_price"],
         )
+        held = state.held + state.held_open
+        spent = Spent(iterations=state.iterations, micro=micro_dollars(state.cost_usd), held=held)
         context = Context(
             config=config,
             folder=folder,
             log=log,
             model=open_model(settings["model"]),
-            budget=Budget(limits, state.iterations, state.cost_usd),
+            budget=Budget(limits, spent),
             compute=LocalCompute(PlainSandbox(), settings["jobs"]),
             approve=approver(yes),
             listeners=[watcher],

@@ -26,6 +26,9 @@ def run(
     sandbox: Annotated[str, typer.Option(help="`none`: limits only; the tier stands in every record.")] = "none",
     max_iterations: Annotated[int, typer.Option(min=1, help="Model calls at most.")] = 300,
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Dollars for model calls at most.")] = None,
+    allow_unknown_price: Annotated[
+        bool, typer.Option("--allow-unknown-price", help="Run under --budget-usd though the model's price is unknown.")
+    ] = False,
     time_limit: Annotated[float | None, typer.Option(min=1.0, help="Seconds at most; what runs is finished.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at once; default: one a core.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="One event a line on stdout.")] = False,
@@ -59,6 +62,7 @@ def run(
         "out": str(out.absolute()) if out else "",
         "max_iterations": max_iterations,
         "budget_usd": budget_usd,
+        "allow_unknown_price": allow_unknown_price,
         "time_limit": time_limit,
         "jobs": jobs,
     }

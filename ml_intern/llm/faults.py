@@ -64,7 +64,9 @@ class Fault:
     def error(self, model: str, variables: str) -> ModelError:
         what = f"The model {model} did not answer: {self.kind}."
         made = ContextOverflow if self.kind == "overflow" else ModelError
-        return made(what, self.message, _NEXT[self.kind].format(variables=variables))
+        error = made(what, self.message, _NEXT[self.kind].format(variables=variables))
+        error.unclear = self.kind in ("time-out", "connection")
+        return error
 
 
 def fault_of(error: Exception) -> Fault:
@@ -76,6 +78,8 @@ def fault_of(error: Exception) -> Fault:
         kind = "quota"
     elif kind == "request" and _OVERFLOW.search(message) and "max_tokens is" not in message:
         kind = "overflow"
+    elif kind == "overloaded" and "Connection error" in message:
+        kind = "connection"  # litellm gives a cut connection the class of a server's error
     return Fault(kind, message, _retry_after(error))
 
 

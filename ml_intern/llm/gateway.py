@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -14,6 +15,8 @@ from ml_intern.llm.text_calls import with_text_calls
 
 _CHARS_PER_TOKEN = 3  # on the safe side for English and code
 _DEFAULT_CONTEXT_TOKENS = 32_000
+_FREE = ("ollama", "ollama_chat", "lm_studio", "llamafile")  # run on a machine of one's own
+_LONGEST_ANSWER = 16_384  # tokens: what a call asks for at most
 _TRIES = 5
 _LONGEST_PAUSE = 60.0  # seconds
 
@@ -38,6 +41,23 @@ class LitellmModel:
             tokens = _DEFAULT_CONTEXT_TOKENS
         return int(tokens) * _CHARS_PER_TOKEN // 2
 
+    def ceiling(self, request: Request) -> int | None:
+        """The whole prompt at one token for two characters, and the longest answer that the model gives."""
+        if self._model.split("/")[0] in _FREE:
+            return 0
+        try:
+            info = _litellm().get_model_info(self._model)
+        except Exception:  # litellm raises a bare Exception for a model that it does not list
+            return None
+        per_input, per_output = info.get("input_cost_per_token"), info.get("output_cost_per_token")
+        if not per_input and not per_output:
+            return None
+        size = sum(
+            len(message.content) + sum(len(c.arguments) for c in message.tool_calls) for message in request.messages
+        )
+        longest = info.get("max_output_tokens") or _LONGEST_ANSWER
+        return math.ceil(1e6 * ((per_input or 0.0) * size / 2 + (per_output or 0.0) * min(longest, _LONGEST_ANSWER)))
+
     def complete(self, request: Request) -> Reply:
         litellm = _litellm()
         arguments: dict[str, Any] = {"model": self._model, "messages": [_message(m) for m in request.messages]}
@@ -48,6 +68,8 @@ class LitellmModel:
                 "type": "json_schema",
                 "json_schema": {"name": request.answer_name, "schema": request.answer_schema},
             }
+        if (longest := self._longest_answer(litellm)) is not None:
+            arguments["max_tokens"] = longest
         response = self._response(litellm, arguments)
         message = response.choices[0].message
         calls = tuple(
@@ -56,6 +78,14 @@ class LitellmModel:
         )
         reply = Reply(content=message.content or "", tool_calls=calls, usage=self._usage(litellm, response))
         return with_text_calls(reply, [tool.name for tool in request.tools])
+
+    def _longest_answer(self, litellm: Any) -> int | None:
+        """Tokens to ask for at most, where the model's own limit is known."""
+        try:
+            longest = litellm.get_model_info(self._model).get("max_output_tokens")
+        except Exception:  # litellm raises a bare Exception for a model that it does not list
+            return None
+        return min(int(longest), _LONGEST_ANSWER) if longest else None
 
     def _response(self, litellm: Any, arguments: dict[str, Any]) -> Any:
         """What the provider says, after as many tries as a passing fault is worth. Raises ModelError."""
@@ -82,7 +112,8 @@ class LitellmModel:
     def _usage(self, litellm: Any, response: Any) -> Usage:
         usage = getattr(response, "usage", None)
         try:
-            cost: float | None = litellm.completion_cost(completion_response=response, model=self._model) or None
+            free = self._model.split("/")[0] in _FREE
+            cost: float | None = 0.0 if free else litellm.completion_cost(response, model=self._model) or None
         except Exception:  # an unknown model: the price is unknown, not zero
             cost = None
         return Usage(

@@ -58,12 +58,15 @@ class Reply(_Frozen):
 
 
 class LLM(Protocol):
-    """`context_chars`: how many characters of prompt it takes at most. Raises ModelError when it cannot answer."""
+    """`context_chars`: how many characters of prompt it takes at most. `ceiling`: micro-dollars that a request costs at
+    most; None when the price is not known. `complete` raises ModelError when it cannot answer."""
 
     @property
     def id(self) -> str: ...
 
     @property
     def context_chars(self) -> int: ...
+
+    def ceiling(self, request: Request) -> int | None: ...
 
     def complete(self, request: Request) -> Reply: ...

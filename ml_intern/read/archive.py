@@ -32,6 +32,11 @@ def unpack(data: bytes, name: str) -> dict[str, bytes]:
     return {PurePosixPath(name).name.removesuffix(".gz").removesuffix(".tex") + ".tex": data}
 
 
+def is_archive(data: bytes) -> bool:
+    """True for a zip, a gzip or a tar, by their first bytes; what follows may still be broken."""
+    return data[:4] == b"PK\x03\x04" or data[:2] == b"\x1f\x8b" or data[257:262] == b"ustar"
+
+
 def _is_tar(data: bytes) -> bool:
     return (len(data) >= 512 and data[257:262] == b"ustar") or tarfile.is_tarfile(io.BytesIO(data))
 

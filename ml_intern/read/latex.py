@@ -129,7 +129,8 @@ class _Reader:
         label = match[1] if (match := _LABEL.search(inner)) else ""
         if name in _EQUATIONS or name in ("\\[", "$$"):
             text = self.text(re.sub(r"(?<!\\)&", " ", inner)).replace("\n\n", " ")
-            self._add("eq", "equation", text or inner.strip(), label)
+            if text or inner.strip():
+                self._add("eq", "equation", text or inner.strip(), label)
             return f" {text} "
         if name in ("table", "wraptable", "sidewaystable", "longtable") or TABULAR.search(inner):
             self._table(whole if name == "longtable" else inner, label)

@@ -20,11 +20,24 @@ _INPUT = re.compile(r"\\(?:input|include|subfile|subfileinclude)(?![a-zA-Z])\s*(
 
 
 def decode(data: bytes) -> str:
-    """UTF-8, else Latin-1 (which every byte string is)."""
+    """UTF-16 with its mark, else UTF-8, else Latin-1 (which every byte string is)."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def named_inputs(data: bytes) -> list[str]:
+    """What a file asks for with \\input and its like, and the files of its bibliography."""
+    text = strip_comments(decode(data))
+    names = [
+        (match[1] if match[1] is not None else match[2] or "").strip().strip('"') for match in _INPUT.finditer(text)
+    ]
+    for match in re.finditer(r"\\(?:bibliography|addbibresource)\s*\{([^{}]*)\}", text):
+        names += [name.strip().removesuffix(".bib") + ".bib" for name in match[1].split(",")]
+    return [name for name in names if name and "\0" not in name and len(name) < 300]
 
 
 def strip_comments(text: str) -> str:

@@ -70,7 +70,8 @@ _TOKEN = re.compile(r"\\([a-zA-Z@]+)\*?|\\(.)|(~)|(\$\$?)|([{}])|([_^])|(``|'')|
 def to_text(latex: str, citations: Mapping[str, str] | None = None) -> str:
     """Plain text with single spaces; paragraphs stay apart by a blank line. `citations` maps a key to what is shown."""
     text = _Folder(citations or {}).fold(latex, 0)
-    text = re.sub(r"[ \t]*\n[ \t]*\n\s*", "\n\n", text)
+    text = re.sub(r"[ \t]+", " ", text)  # first: the patterns below would look at each blank of a long run again
+    text = re.sub(r" ?\n ?\n\s*", "\n\n", text)
     text = re.sub(r"[ \t]+|(?<!\n)\n(?!\n)", " ", text)
     text = re.sub(r"[^\S\n]+", " ", text)
     text = re.sub(r" +([,.;:!?)\]%])", r"\1", text)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ml_intern.config import Config
 from ml_intern.errors import PaperError
-from ml_intern.read.archive import MAX_BYTES, MAX_MEMBERS, unpack
+from ml_intern.read.archive import MAX_BYTES, MAX_MEMBERS, is_archive, unpack
 from ml_intern.read.fetch import Downloader, Metadata, arxiv_metadata, arxiv_pdf, arxiv_source
 from ml_intern.read.latex import read_latex
+from ml_intern.read.latex_source import named_inputs
 from ml_intern.read.locate import Locator, locate
 from ml_intern.read.paper import Paper, Source
 
@@ -64,13 +65,27 @@ def _from_file(path: Path, locator: Locator) -> Paper:
     if not data:
         raise PaperError(f"{path} is empty.", "it has 0 bytes", "Download it again.")
     if path.suffix.lower() in (".tex", ".ltx"):
-        # A lone .tex may input its neighbours; only what lies beneath its own folder is read.
-        files = _text_files(path.parent)
-        files[path.name] = data
+        files = _with_inputs(path, data)
         if b"\\documentclass" in data or b"\\begin{document}" in data:
             files["00README.txt"] = path.name.encode()
         return read_latex(files, _source("latex", locator, data))
     return _from_bytes(data, locator)
+
+
+def _with_inputs(main: Path, data: bytes) -> dict[str, bytes]:
+    """A lone .tex with what it inputs, and what that inputs, from beneath its own folder; links are not followed. The
+    folder itself may be full of other things."""
+    files = {main.name: data}
+    wanted = [*named_inputs(data), f"{main.stem}.bbl"]
+    while wanted and len(files) < MAX_MEMBERS and sum(map(len, files.values())) < MAX_BYTES:
+        name = wanted.pop()
+        for path in (main.parent / name, main.parent / f"{name}.tex"):
+            inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+            linked = any(part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(main.parent))
+            if inside and not linked and path.is_file() and str(path.relative_to(main.parent)) not in files:
+                files[str(path.relative_to(main.parent))] = path.read_bytes()
+                wanted += named_inputs(path.read_bytes())
+    return files
 
 
 def _from_folder(folder: Path, locator: Locator) -> Paper:
@@ -103,7 +118,7 @@ def _from_bytes(data: bytes, locator: Locator, arxiv_id: str = "") -> Paper:
         from ml_intern.read.pdf import read_pdf
 
         return read_pdf(data, _source("pdf", locator, data, arxiv_id))
-    if name.lower().endswith(".pdf"):
+    if name.lower().endswith(".pdf") and not is_archive(data):
         raise PaperError(f"{name} is not a PDF.", "it does not begin with %PDF-", "Download it again.")
     if data[:15].lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise PaperError(f"{name} is a web page, not a paper.", next="Give the URL of the PDF or of the source.")

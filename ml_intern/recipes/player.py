@@ -34,6 +34,9 @@ class RecipesModel:
     def context_chars(self) -> int:
         return 100_000_000
 
+    def ceiling(self, request: Request) -> int:
+        return 0
+
     def complete(self, request: Request) -> Reply:
         prompt = "\n".join(message.content for message in request.messages if message.role in ("system", "user"))
         match request.answer_name:

@@ -20,6 +20,7 @@ EventType = Literal[
     "plan.refused",
     "model.asked",
     "model.replied",
+    "model.failed",
     "tool.intent",
     "tool.result",
     "experiment.built",

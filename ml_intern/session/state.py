@@ -15,7 +15,8 @@ Status = Literal["new", "running", "interrupted", "failed", "finished"]
 
 class State(BaseModel):
     """`iterations`: model calls so far. `built`: experiment id to hash of its frozen scripts. `plan`: digest of the
-    approved plan. `blocked`: experiment id to the reason it was given up."""
+    approved plan. `held`: micro-dollars of calls whose end nobody knows, `held_open` of one that goes on. `blocked`:
+    experiment id to the reason it was given up."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,6 +29,8 @@ class State(BaseModel):
     plan: str = ""
     iterations: int = 0
     cost_usd: float = 0.0
+    held: int = 0
+    held_open: int = 0
     cost_unknown: bool = False
     built: dict[str, str] = {}
     blocked: dict[str, str] = {}
@@ -59,10 +62,15 @@ def _step(state: State, event: Event) -> State:
         case "plan.approved":
             changes["plan"] = data["digest"]
         case "model.asked":
-            changes["iterations"] = state.iterations + 1
+            # A call that nothing followed was cut off by a crash: what it held stays held.
+            held = state.held + state.held_open
+            changes |= {"iterations": state.iterations + 1, "held": held, "held_open": data.get("held", 0)}
         case "model.replied":
             cost = data.get("cost_usd")
             changes |= {"cost_usd": state.cost_usd + (cost or 0.0), "cost_unknown": state.cost_unknown or cost is None}
+            changes["held_open"] = 0
+        case "model.failed":
+            changes |= {"held": state.held + (state.held_open if data["unclear"] else 0), "held_open": 0}
         case "experiment.built":
             changes["built"] = {**state.built, data["experiment"]: data["scripts"]}
         case "experiment.blocked":

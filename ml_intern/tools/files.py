@@ -1,8 +1,9 @@
-"""Files of one workspace: list, read, write. Paths stay beneath the workspace; links and devices are refused."""
+"""Files of one workspace: list, read, write, edit, search. Paths stay beneath it; links and devices are refused."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +22,18 @@ class _Write(BaseModel):
 
 class _Read(BaseModel):
     path: str
+    first_line: int = Field(default=1, ge=1)
+    lines: int = Field(default=400, ge=1, le=2000)
+
+
+class _Edit(BaseModel):
+    path: str
+    old: str = Field(min_length=1, description="stands in the file exactly once, blanks and line ends included")
+    new: str
+
+
+class _Search(BaseModel):
+    words: str = Field(min_length=1, description="found where they stand exactly so, in any file")
 
 
 class _Nothing(BaseModel):
@@ -34,30 +47,75 @@ def file_tools(root: Path) -> list[Tool]:
     def write_file(arguments: _Write) -> str:
         if len(arguments.content.encode()) > _MAX_BYTES:
             raise InputError(f"{arguments.path} is larger than {_MAX_BYTES} bytes.", next="Write smaller files.")
-        path = _beneath(root, arguments.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # a hard link must not carry the content elsewhere
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
-            file.write(arguments.content)
+        _write(_beneath(root, arguments.path), arguments.content)
         return f"{arguments.path}: {len(arguments.content)} characters written"
 
     def read_file(arguments: _Read) -> str:
-        path = _beneath(root, arguments.path)
-        if not path.exists():
-            raise InputError(f"There is no file {arguments.path}.", next="list_files shows what there is.")
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            return file.read(_MAX_BYTES).decode("utf-8", errors="replace")
+        lines = _read(root, arguments.path).splitlines(keepends=True)
+        start = arguments.first_line - 1
+        shown = "".join(lines[start : start + arguments.lines])
+        rest = len(lines) - start - arguments.lines
+        return shown + (f"\n… {rest} more lines, from line {start + arguments.lines + 1}" if rest > 0 else "")
+
+    def edit_file(arguments: _Edit) -> str:
+        text = _read(root, arguments.path)
+        count = text.count(arguments.old)
+        if count != 1:
+            advice = "Read the file and copy the words." if count == 0 else "Give more of what stands around it."
+            raise InputError(f"`old` stands {count} times in {arguments.path}.", next=advice)
+        _write(_beneath(root, arguments.path), text.replace(arguments.old, arguments.new))
+        return f"{arguments.path}: changed"
+
+    def search_files(arguments: _Search) -> str:
+        hits = []
+        for path in _files(root):
+            for number, line in enumerate(_read(root, path).splitlines(), start=1):
+                if arguments.words in line:
+                    hits.append(f"{path}:{number}: {line.strip()[:200]}")
+        return "\n".join(hits[:100]) or "found nowhere"
 
     def list_files(_: _Nothing) -> str:
-        names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-        return "\n".join(names[:500]) or "(empty)"
+        return "\n".join(_files(root)[:500]) or "(empty)"
 
     return [
         Tool("write_file", "Write a text file of the workspace, whole.", "workspace", _Write, write_file),
-        Tool("read_file", "Read a text file of the workspace.", "read-only", _Read, read_file),
+        Tool("edit_file", "Replace one place of a file by other words.", "workspace", _Edit, edit_file),
+        Tool("read_file", "Read a text file of the workspace, by lines.", "read-only", _Read, read_file),
+        Tool(
+            "search_files", "Lines of the workspace's files that hold some words.", "read-only", _Search, search_files
+        ),
         Tool("list_files", "List the files of the workspace.", "read-only", _Nothing, list_files),
     ]
+
+
+def _files(root: Path) -> list[str]:
+    """Regular files beneath `root`; links are not followed."""
+    return sorted(
+        str(Path(folder, name).relative_to(root))
+        for folder, _, names in os.walk(root)
+        for name in names
+        if stat.S_ISREG(Path(folder, name).lstat().st_mode)
+    )
+
+
+def _read(root: Path, name: str) -> str:
+    path = _beneath(root, name)
+    if not path.exists():
+        raise InputError(f"There is no file {name}.", next="list_files shows what there is.")
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read(_MAX_BYTES).decode("utf-8", errors="replace")
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, in a file of its own: a hard link must not carry the content elsewhere."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
+            file.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _beneath(root: Path, name: str) -> Path:

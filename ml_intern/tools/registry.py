@@ -70,6 +70,8 @@ class Toolbox:
             return bounded(f"FAILED: {error}")
         except OSError as error:
             return f"FAILED: {error.strerror or error}"
+        except UnicodeError as error:
+            return f"FAILED: the text is no valid Unicode: {error.reason if hasattr(error, 'reason') else error}"
 
 
 def bounded(text: str, limit: int = _LIMIT) -> str:

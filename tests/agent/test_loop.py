@@ -30,6 +30,9 @@ class Scripted:
         self.id, self.replies, self.requests = id, list(replies), []
         self.requests: list[Request] = []
 
+    def ceiling(self, request: Request) -> int:
+        return 0
+
     def complete(self, request: Request) -> Reply:
         self.requests.append(request)
         if not request.tools:

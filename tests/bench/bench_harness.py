@@ -38,6 +38,9 @@ class Instant:
     def __init__(self) -> None:
         self.calls = 0
 
+    def ceiling(self, request: Request) -> int:
+        return 0
+
     def complete(self, request: Request) -> Reply:
         self.calls += 1
         if self.calls > ITERATIONS:
@@ -88,7 +91,7 @@ def per_iteration(folder: Path) -> None:
     session = SessionFolder(folder / "session")
     session.root.mkdir(parents=True)
     files = file_tools(folder / "workspace")
-    end = Tool("finish", "End.", "read-only", files[2].arguments, finish)
+    end = Tool("finish", "End.", "read-only", files[-1].arguments, finish)
     times = [time.perf_counter()]
     with EventLog(session.log) as log:
         context = Context(

@@ -146,13 +146,33 @@ def test_a_model_that_never_answers_in_json_is_said_in_words(paper: Path, monkey
     assert len(requests) == 2
 
 
-def test_a_plan_with_an_unknown_metric_is_refused_before_anything_runs(
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"accuracy"', '"beauty"', "a metric that the harness lacks: beauty"),
+        ('"claim": "C1"', '"claim": "C7"', "claim C7 is not among the plan's claims (C1)"),
+        ('"rows": "validation"', '"rows": "all"', "String should match pattern"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_sent_back_once_with_what_is_wrong(
+    paper: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
+) -> None:
+    odd = json.loads(json.dumps(EXPERIMENT).replace(old, new))
+    done, requests, _ = run(paper, scripted([call("finish")], {"experiments": [odd], "left_out": []}), monkeypatch)
+    assert done.returncode == 1
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert said in requests[-1]["messages"][-1]["content"]
+
+
+def test_a_model_whose_quotes_do_not_stand_in_the_paper_is_told_so_and_asked_again(
     paper: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = json.loads(json.dumps(EXPERIMENT).replace('"accuracy"', '"beauty"'))
-    done, _, _ = run(paper, scripted([call("finish")], {"experiments": [odd], "left_out": []}), monkeypatch)
+    script = in_turn(Answer(text=json.dumps({"claims": [INVENTED]})))
+    done, requests, _ = run(paper, script, monkeypatch)
     assert done.returncode == 2
-    assert "a metric that the harness lacks: beauty" in done.stderr
+    assert "No claim of 'Zebras and Okapis' could be grounded" in done.stderr
+    assert len(requests) == 2
+    assert "its quote does not stand in the paper" in requests[1]["messages"][0]["content"]
 
 
 def test_a_missing_key_is_named_with_its_variable(paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:

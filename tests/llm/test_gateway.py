@@ -116,3 +116,18 @@ def test_a_prompt_that_is_too_long_is_an_error_of_its_own(monkeypatch: pytest.Mo
     )
     with model_and_server(monkeypatch, answer) as (model, _), pytest.raises(ContextOverflow):
         model.complete(ASKED)
+
+
+def test_a_known_price_gives_a_ceiling_before_the_call_and_a_local_model_is_free() -> None:
+    known = LitellmModel("gpt-4o-mini").ceiling(ASKED)
+    longer = Request(messages=(Message(role="user", content="x" * 100_000),))
+    assert known is not None and 0 < known < (LitellmModel("gpt-4o-mini").ceiling(longer) or 0)
+    assert LitellmModel("ollama_chat/llama3").ceiling(ASKED) == 0
+    assert LitellmModel("openai/scripted").ceiling(ASKED) is None
+
+
+def test_a_cut_connection_is_unclear_and_a_refusal_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer, unclear in ((Answer(text="lost", cut=20), True), (Answer(status=401, text="no"), False)):
+        with model_and_server(monkeypatch, answer) as (model, _), pytest.raises(ModelError) as caught:
+            model.complete(ASKED)
+        assert caught.value.unclear is unclear

@@ -102,7 +102,7 @@ def test_a_tool_that_meets_the_operating_system_fails_in_words(root: Path) -> No
     def full(_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    tool = Tool("full", "d", "workspace", file_tools(root)[2].arguments, full)
+    tool = Tool("full", "d", "workspace", file_tools(root)[-1].arguments, full)
     answer = Toolbox([tool]).carry_out(ToolCall(id="1", name="full", arguments="{}"))
     assert answer == "FAILED: No space left on device"
 
@@ -111,3 +111,34 @@ def test_a_long_result_keeps_its_head_and_tail_and_says_what_is_gone() -> None:
     text = bounded("a" * 9_000 + "b" * 9_000)
     assert text.startswith("aaa") and text.endswith("bbb") and "6000 characters left out" in text
     assert bounded("short") == "short"
+
+
+def test_an_edit_replaces_one_place_and_refuses_none_or_several(root: Path) -> None:
+    said(root, "write_file", path="a.py", content="x = 1\ny = 1\n")
+    assert said(root, "edit_file", path="a.py", old="x = 1", new="x = 2") == "a.py: changed"
+    assert said(root, "read_file", path="a.py") == "x = 2\ny = 1\n"
+    assert "stands 0 times" in said(root, "edit_file", path="a.py", old="z", new="")
+    said(root, "write_file", path="b.py", content="1\n1\n")
+    assert "stands 2 times" in said(root, "edit_file", path="b.py", old="1", new="2")
+    assert "no file" in said(root, "edit_file", path="c.py", old="1", new="2")
+
+
+def test_a_long_file_is_read_by_lines(root: Path) -> None:
+    said(root, "write_file", path="a.txt", content="".join(f"{n}\n" for n in range(1, 1001)))
+    assert said(root, "read_file", path="a.txt", first_line=3, lines=2).startswith(
+        "3\n4\n\n… 996 more lines, from line 5"
+    )
+    assert said(root, "read_file", path="a.txt", first_line=1000) == "1000\n"
+
+
+def test_a_search_names_file_and_line(root: Path) -> None:
+    said(root, "write_file", path="sub/a.py", content="x = 1\nrate = 0.1\n")
+    assert said(root, "search_files", words="rate") == "sub/a.py:2: rate = 0.1"
+    assert said(root, "search_files", words="nothing of the kind") == "found nowhere"
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(root: Path) -> None:
+    said(root, "write_file", path="a.py", content="good")
+    assert said(root, "write_file", path="a.py", content="\ud800").startswith("FAILED")
+    assert said(root, "read_file", path="a.py") == "good"
+    assert said(root, "list_files") == "a.py"
