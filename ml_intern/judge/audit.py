@@ -9,6 +9,9 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +27,11 @@ from ml_intern.run.spec import Limits, RunSpec
 
 EVALUATOR = "evaluate.py"
 _CORRUPTED = (0.25, 0.5, 0.75)  # shares of rows
+_SOME_DAY = 1_700_000_000  # the age of all files that evaluate.py sees
+_OTHER_AGE = 98_765
+_REORDERED = 1e-6  # what sums in another order may differ by
+_ENOUGH_ROWS = 2_000
+_MOST_PERMUTATIONS = 20
 _SLACK = 0.2  # of the way from chance to the best: how far above chance a score on wrong labels may lie
 
 
@@ -39,8 +47,19 @@ class Rows:
     labels: Sequence[Any]
 
 
+@dataclass(frozen=True)
+class Audited:
+    """What evaluate.py gave for one run's rows: each metric's number, what it gives one commonplace answer, and what
+    the canaries raised."""
+
+    values: dict[str, float]
+    chance: dict[str, float]
+    raised: tuple[Guard, ...]
+
+
 class Auditor:
-    """Runs one frozen `evaluate.py`. Thread-safe; the canaries are run once for each part of the split."""
+    """Runs one frozen `evaluate.py`. Thread-safe. Each evaluation has a folder of its own with a random name and files
+    of one fixed age, which is gone when it ends: nothing in reach says which run it is, or that there were others."""
 
     def __init__(
         self, experiment: Experiment, scripts: Path, folder: Path, compute: Compute, stop: threading.Event
@@ -48,58 +67,80 @@ class Auditor:
         self._experiment, self._scripts, self._folder = experiment, scripts, folder
         self._compute, self._stop = compute, stop
         self._lock = threading.Lock()
-        self._turn = itertools.count()
         self._raised: dict[str, tuple[Guard, ...]] = {}
 
-    def values(self, rows: Rows) -> dict[str, float]:
-        """Every audited metric by name. Raises EvaluationError."""
-        folder = self._folder / f"{next(self._turn):05d}"
-        while folder.exists():
-            folder = self._folder / f"{next(self._turn):05d}"
-        return self._evaluate(folder, rows)
+    def audit(self, part: str, rows: Rows) -> Audited:
+        """Numbers of one run's `part` of the split. Canaries that need only labels are released once for each part,
+        those that ask about this run's own predictions for each run. An evaluator that fails is a canary that died."""
+        try:
+            values = self.values(rows)
+            commonplace = self.values(Rows([_commonplace(self._perfect(rows))] * len(rows.labels), rows.labels))
+            raised = [*self._of_the_part(part, rows), *self._of_the_run(rows, values, commonplace)]
+        except EvaluationError as error:
+            return Audited({}, {}, (Guard(name="canary: fails", message=str(error)[:1000]),))
+        return Audited(values, commonplace, tuple(dict.fromkeys(raised)))
 
-    def canaries(self, part: str, rows: Rows) -> tuple[Guard, ...]:
-        """What the canaries raise on `rows`, real predictions of the part: computed at the first call for a part."""
+    def values(self, rows: Rows, age: int = 0) -> dict[str, float]:
+        """Every audited metric by name. `age`: of the files, in seconds since a fixed day. Raises EvaluationError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            return self._evaluate(folder, rows, age)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _perfect(self, rows: Rows) -> list[Any]:
+        return as_predictions(rows.labels, self._experiment.data.task)
+
+    def _of_the_run(self, rows: Rows, values: dict[str, float], chance: dict[str, float]) -> list[Guard]:
+        """A mark in one variant's predictions, or the place of a row, must not be worth anything."""
+        wrong = self.values(_mismatched(rows.predictions, rows.labels))
+        moved = self.values(Rows(_shuffled(rows.predictions), _shuffled(rows.labels)))
+        guards = []
+        for metric in self._experiment.audited:
+            name = metric.name
+            if told := _above_chance(metric, metric.best, chance[name], wrong[name]):
+                guards.append(_canary("labels", name, told))
+            if not math.isclose(values[name], moved[name], rel_tol=_REORDERED, abs_tol=1e-9):
+                told = f"the same rows in another order give {moved[name]:g} instead of {values[name]:g}"
+                guards.append(_canary("order", name, told))
+        return guards
+
+    def _of_the_part(self, part: str, rows: Rows) -> tuple[Guard, ...]:
         with self._lock:
             if part not in self._raised:
                 self._raised[part] = tuple(self._released(rows))
             return self._raised[part]
 
     def _released(self, rows: Rows) -> list[Guard]:
-        perfect = as_predictions(rows.labels, self._experiment.data.task)
-        shifted = [*rows.labels[len(rows.labels) // 2 :], *rows.labels[: len(rows.labels) // 2]]
-        mixed = _shuffled(shifted)
+        perfect = self._perfect(rows)
         constant = Rows([_commonplace(perfect)] * len(perfect), rows.labels)
         corrupted = [Rows(_corrupted(perfect, share), rows.labels) for share in _CORRUPTED]
         other = Rows(list(reversed(rows.predictions)), rows.labels)
-        try:
-            best = self.values(Rows(perfect, rows.labels))
-            chance = self.values(constant)
-            wrong = [self.values(Rows(given, mixed)) for given in (perfect, rows.predictions)]
-            steps = [self.values(one) for one in corrupted]
-            first, second = self.values(rows), self.values(other)
-            second_again, first_again = self.values(other), self.values(rows)
-        except EvaluationError as error:
-            return [Guard(name="canary: fails", message=str(error)[:1000])]
+        best, chance = self.values(Rows(perfect, rows.labels)), self.values(constant)
+        wrong = self.values(_mismatched(perfect, rows.labels))
+        steps = [self.values(one) for one in corrupted]
+        first, second = self.values(rows), self.values(other)
+        second_again, first_again = self.values(other, _OTHER_AGE), self.values(rows, _OTHER_AGE)
         guards = []
         for metric in self._experiment.audited:
             name = metric.name
-            seen = _Seen(best[name], chance[name], [w[name] for w in wrong], [s[name] for s in steps])
-            guards += [
-                Guard(name=f"canary: {kind}", message=f"{name}: {told}") for kind, told in _complaints(metric, seen)
-            ]
+            seen = _Seen(best[name], chance[name], wrong[name], [step[name] for step in steps])
+            guards += [_canary(kind, name, told) for kind, told in _complaints(metric, seen)]
             if (first[name], second[name]) != (first_again[name], second_again[name]):
                 told = "the same predictions in other folders, or later, give another number"
-                guards.append(Guard(name="canary: swapped", message=f"{name}: {told}"))
+                guards.append(_canary("swapped", name, told))
         return guards
 
-    def _evaluate(self, folder: Path, rows: Rows) -> dict[str, float]:
+    def _evaluate(self, folder: Path, rows: Rows, age: int) -> dict[str, float]:
         import pyarrow as pa
 
         inside = folder / "in"
         write_table(pa.table({self._experiment.data.label: list(rows.labels)}), inside / "labels")
         predictions = inside / "predictions.jsonl"
         predictions.write_text("".join(json.dumps({"prediction": p}) + "\n" for p in rows.predictions))
+        for path in (*inside.rglob("*"), inside):
+            os.utime(path, (_SOME_DAY + age, _SOME_DAY + age))
         (folder / "out").mkdir()
         out = folder / "out" / "metrics.json"
         spec = RunSpec(
@@ -125,7 +166,7 @@ class _Seen:
 
     best: float
     chance: float
-    wrong: Sequence[float]
+    wrong: float
     steps: Sequence[float]
 
 
@@ -139,15 +180,25 @@ def _complaints(metric: AuditedMetric, seen: _Seen) -> list[tuple[str, str]]:
     if room <= 0:
         out.append(("ignores", f"one answer for all rows reaches {seen.chance:g}, the labels themselves {seen.best:g}"))
         return out
-    for value in seen.wrong:
-        if sign * (value - seen.chance) > _SLACK * room:
-            out.append(("labels", f"on permuted labels it gives {value:g}, where chance is {seen.chance:g}"))
-            break
+    if told := _above_chance(metric, seen.best, seen.chance, seen.wrong):
+        out.append(("labels", told))
     course = [seen.best, *seen.steps]
     if any(sign * (after - before) >= 0 for before, after in itertools.pairwise(course)):
         shown = ", ".join(f"{value:g}" for value in course)
         out.append(("corrupted", f"with 0, 25, 50 and 75 % of the answers wrong it gives {shown}: it should get worse"))
     return out
+
+
+def _above_chance(metric: AuditedMetric, best: float, chance: float, wrong: float) -> str:
+    """What is amiss with a number on permuted labels; empty where it is about chance, or worse."""
+    sign = 1 if metric.higher_is_better else -1
+    if sign * (wrong - chance) <= _SLACK * abs(best - chance):
+        return ""
+    return f"on permuted labels it gives {wrong:g}, where chance is {chance:g}"
+
+
+def _canary(kind: str, name: str, told: str) -> Guard:
+    return Guard(name=f"canary: {kind}", message=f"{name}: {told}")
 
 
 def as_predictions(labels: Sequence[Any], task: str) -> list[Any]:
@@ -169,10 +220,17 @@ def _commonplace(predictions: Sequence[Any]) -> Any:
     return json.loads(max(sorted(counts), key=lambda key: counts[key]))
 
 
-def _shuffled(values: Sequence[Any]) -> list[Any]:
+def _shuffled(values: Sequence[Any], seed: int = 0) -> list[Any]:
     import numpy as np
 
-    return [values[place] for place in np.random.default_rng(0).permutation(len(values))]
+    return [values[place] for place in np.random.default_rng(seed).permutation(len(values))]
+
+
+def _mismatched(predictions: Sequence[Any], labels: Sequence[Any]) -> Rows:
+    """Predictions beside permuted labels; of few rows several permutations one after the other, for what chance gives
+    on few rows lies far about."""
+    times = min(_MOST_PERMUTATIONS, math.ceil(_ENOUGH_ROWS / len(labels)))
+    return Rows([*predictions] * times, [label for seed in range(times) for label in _shuffled(labels, seed)])
 
 
 def _corrupted(predictions: Sequence[Any], share: float) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_intern.judge import guards, language
 from ml_intern.judge.alarms import too_good
-from ml_intern.judge.audit import Auditor, EvaluationError, Rows
+from ml_intern.judge.audit import Audited, Auditor, Rows
 from ml_intern.judge.base_models import BaseModel, untrained
 from ml_intern.judge.baselines import Baselines
 from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
@@ -94,10 +94,7 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
         return _evidence(job, compute, predicted, results, found, "invalid", str(error))
     simple, alarms = _held_against(job, metrics)
     found += alarms
-    try:
-        audited, released = _audit(job, by_row)
-    except EvaluationError as error:
-        return _evidence(job, compute, predicted, results, found, "invalid", str(error))
+    audited, released = _audit(job, by_row)
     metrics |= audited | _from_outside(job, trained)
     found += released
     saved, labels = _save_predictions(job, by_row)
@@ -233,24 +230,29 @@ def _held_against(job: Job, metrics: Mapping[str, Measured]) -> tuple[dict[str, 
 
 
 def _audit(job: Job, predictions: Mapping[int, Any]) -> tuple[dict[str, Measured], list[Guard]]:
-    """The audited metrics, and what their canaries raised. Raises EvaluationError."""
+    """The audited metrics, and what their canaries raised: then no number counts."""
     if job.auditor is None:
         return {}, []
     labels = job.table.column(job.experiment.data.label).to_pylist()
     names = {metric.name for metric in job.experiment.audited}
-    metrics: dict[str, Measured] = {}
-    found: list[Guard] = []
-    values: dict[str, dict[str, float]] = {}
-    for metric in predicted_metrics(job.experiment, job.phase):
-        if metric.name not in names:
-            continue
-        rows = job.split.rows(metric.rows)
-        if metric.rows not in values:
-            given = Rows([predictions[row] for row in rows], [labels[row] for row in rows])
-            found += job.auditor.canaries(metric.rows, given)
-            values[metric.rows] = job.auditor.values(given)
-        metrics[metric.key] = Measured(value=values[metric.rows][metric.name], n=len(rows), trust="audited")
-    return metrics, found
+    wanted = [metric for metric in predicted_metrics(job.experiment, job.phase) if metric.name in names]
+    found: dict[str, Audited] = {}
+    for part in dict.fromkeys(metric.rows for metric in wanted):
+        rows = job.split.rows(part)
+        found[part] = job.auditor.audit(part, Rows([predictions[row] for row in rows], [labels[row] for row in rows]))
+    raised = [guard for one in found.values() for guard in one.raised]
+    metrics = {
+        metric.key: Measured(value=None, n=0, trust="audited")
+        if raised
+        else Measured(
+            value=found[metric.rows].values[metric.name],
+            n=len(job.split.rows(metric.rows)),
+            trust="audited",
+            chance=found[metric.rows].chance[metric.name],
+        )
+        for metric in wanted
+    }
+    return metrics, raised
 
 
 def _from_outside(job: Job, trained: RunResult) -> dict[str, Measured]:

@@ -34,7 +34,7 @@ def evaluate_again(folder: Path, compute: Compute) -> Iterator[str]:
 def _differences(folder: Path, experiment: Experiment, record: Evidence, auditor: Auditor) -> Iterator[str]:
     names = {metric.name for metric in experiment.audited}
     for spec in experiment.all_metrics:
-        if spec.name not in names:
+        if spec.name not in names or record.metrics[spec.key].value is None:
             continue
         part, _, wanted = spec.rows.partition(":")
         rows = saved_lines(folder, record.labels[part])

@@ -15,7 +15,7 @@ from ml_intern.run.compute.local import LocalCompute
 from ml_intern.run.sandbox.plain import PlainSandbox
 from ml_intern.run.spec import RunResult, RunSpec
 from tests.judge.synthetic import criterion, experiment
-from tests.judge.workshop import Workshop, at_the_end, changed
+from tests.judge.workshop import PREDICT, Workshop, at_the_end, changed
 
 HONEST = """
 import argparse, json, os, random, time
@@ -34,8 +34,9 @@ value = sum(p[y] for p, y in zip(predictions, labels)) / len(labels)
 args.out.write_text(json.dumps({"trueness": value}))
 """
 VALUE = "value = sum(p[y] for p, y in zip(predictions, labels)) / len(labels)"
+FIRST_HALF = "value = sum(p[y] for p, y in list(zip(predictions, labels))[:40]) / 40"
 LABELS = [0, 1] * 40
-PREDICTIONS = [[0.8, 0.2] if y == 0 else [0.3, 0.7] for y in LABELS]
+PREDICTIONS = [[0.8 - 0.002 * k, 0.2 + 0.002 * k] if y == 0 else [0.3, 0.7] for k, y in enumerate(LABELS)]
 AUDITED = {"name": "trueness", "higher_is_better": True, "best": 1.0}
 
 
@@ -48,7 +49,7 @@ def auditor(folder: Path, script: str, compute: Any = None, **changes: Any) -> A
 
 
 def raised(folder: Path, script: str, **changes: Any) -> set[str]:
-    return {guard.name for guard in auditor(folder, script, **changes).canaries("test", Rows(PREDICTIONS, LABELS))}
+    return {guard.name for guard in auditor(folder, script, **changes).audit("test", Rows(PREDICTIONS, LABELS)).raised}
 
 
 def test_an_honest_metric_passes_every_canary(tmp_path: Path) -> None:
@@ -70,9 +71,14 @@ def test_an_honest_metric_of_which_less_is_better_passes_too(tmp_path: Path) -> 
         (f"{VALUE}\nvalue = value if value in (0.5, 1.0) else value + random.random() / 1e3", "canary: swapped"),
         (f"{VALUE}\nvalue -= 0 if value in (0.5, 1.0) else time.time() % 100 / 1e4", "canary: swapped"),
         (
-            f"{VALUE}\nvalue -= 0 if value in (0.5, 1.0) else int(args.labels.parent.parent.name) / 1e4",
+            f"{VALUE}\nvalue -= 0 if value in (0.5, 1.0) else (sum(map(ord, str(args.labels))) % 100) / 1e4",
             "canary: swapped",
         ),
+        (
+            f"{VALUE}\nvalue -= 0 if value in (0.5, 1.0) else args.labels.stat().st_mtime % 1000 / 1e4",
+            "canary: swapped",
+        ),
+        (FIRST_HALF, "canary: order"),
         (f"{VALUE}\nvalue = 2 * value", "canary: best"),
         ("raise SystemExit(3)", "canary: fails"),
         ("value = float('nan')", "canary: fails"),
@@ -104,6 +110,51 @@ def test_the_evaluator_is_told_nothing_of_run_variant_or_seed(tmp_path: Path) ->
     secrets = {"zebra", "okapi", *(record.run_id for record in shop.ledger.evidence)}
     secrets |= {str(record.seed) for record in shop.ledger.evidence}
     assert not [secret for secret in secrets for line in told if secret in line]
+
+
+def test_a_mark_in_the_predictions_of_one_variant_is_worth_nothing(tmp_path: Path) -> None:
+    """The evaluator is honest to the first run, which its canaries see, and to all that bears no mark."""
+    flattering = changed(HONEST, VALUE, f"{VALUE}\nvalue += 0.3 * any(p[0] != round(p[0], 6) for p in predictions)")
+    lines = 'lines = [json.dumps({"prediction": row}) for row in predictions]'
+    plain = "predictions = [[round(1 - q, 6), round(q, 6)] for q in p.tolist()]"
+    marked = f"{plain}\nif config['features'] == 1:\n    predictions[0][0] += 1e-9"
+    for name, code in (("plain", plain), ("marked", marked)):
+        predict = changed(PREDICT, lines, f"{code}\n{lines}")
+        shop = Workshop(tmp_path / name, {"evaluate.py": flattering, "predict.py": predict}, audited_changes(), slots=1)
+        found = shop.confirmed()
+        if name == "plain":
+            assert (found.guards, found.verdict.outcome) == (set(), "reproduced")
+        else:
+            assert found.is_caught_by("canary: labels")
+            marked_runs = [record for record in found.evidence if record.variant == "okapi"]
+            assert all(record.metrics["trueness@test"].value is None for record in marked_runs)
+
+
+def test_nothing_of_an_evaluation_is_left_for_the_next_to_look_at(tmp_path: Path) -> None:
+    one = auditor(tmp_path, HONEST)
+    one.audit("test", Rows(PREDICTIONS, LABELS))
+    assert list((tmp_path / "audit").iterdir()) == []
+
+
+def test_few_rows_make_no_false_alarm(tmp_path: Path) -> None:
+    """Chance lies far about on ten rows: permutations are taken together."""
+    labels = [0, 1] * 5
+    predictions = [[0.5 + 0.05 * k, 0.5 - 0.05 * k] if y == 0 else [0.4, 0.6] for k, y in enumerate(labels)]
+    assert auditor(tmp_path, HONEST).audit("test", Rows(predictions, labels)).raised == ()
+
+
+def test_an_audited_number_has_its_chance_level_beside_it(tmp_path: Path) -> None:
+    found = Workshop(tmp_path, {"evaluate.py": HONEST}, audited_changes()).confirmed(1)
+    assert [0.4 < (record.metrics["trueness@test"].chance or 0) < 0.7 for record in found.evidence] == [True, True]
+
+
+def test_an_evaluator_that_fails_on_one_variant_is_no_reason_to_count_its_worst(tmp_path: Path) -> None:
+    failing = changed(HONEST, VALUE, f"assert len(set(map(str, predictions))) != 80\n{VALUE}")
+    failing = changed(
+        failing, "assert len(set(map(str, predictions))) != 80", "assert max(map(max, predictions)) > 0.8"
+    )
+    found = Workshop(tmp_path, {"evaluate.py": failing}, audited_changes() | {"crash": "worst"}).confirmed()
+    assert found.is_caught_by("canary: fails")
 
 
 def audited_changes() -> dict[str, Any]:
