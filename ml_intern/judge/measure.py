@@ -69,29 +69,14 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
         what = "train.py wrote no model.safetensors, or one that cannot be read"
         found.append(Guard(name="no weights", message=what, fatal=False))
         return _evidence(job, compute, trained, results, found, "invalid", what)
-    rows = _sealed_rows(job)
     try:
-        spec = _predict_spec(job, rows)
-    except language.ModelRefused as error:
-        return _evidence(job, compute, trained, results, [*found, error.guard], "invalid", error.why)
-    except OSError as error:  # a pipe, or a name that is taken
-        what = f"What train.py wrote cannot be copied: {error}"[:1000]
-        return _evidence(job, compute, trained, results, found, "invalid", what)
-    predicted = compute.execute(spec, stop)
-    results.append(predicted)
-    found += _tampered(job)
-    if predicted.outcome != "ok":
-        return _evidence(job, compute, predicted, results, found)
-    try:
-        language.check_scored(job.folder / "predict" / "predictions.jsonl")
-        predictions = _read_predictions(job.folder / "predict" / "predictions.jsonl", len(rows))
-        by_row = dict(zip(rows, predictions, strict=True))
+        by_row = _predictions(job, compute, stop, results, found)
         metrics = _score(job, by_row)
-    except language.ModelRefused as error:
-        return _evidence(job, compute, predicted, results, [*found, error.guard], "invalid", error.why)
+    except _StoppedError as error:
+        return _evidence(job, compute, error.told, results, found, error.outcome, error.detail)
     except PredictionError as error:
         found.append(Guard(name="bad predictions", message=str(error), fatal=False))
-        return _evidence(job, compute, predicted, results, found, "invalid", str(error))
+        return _evidence(job, compute, results[-1], results, found, "invalid", str(error))
     simple, alarms = _held_against(job, metrics)
     found += alarms
     audited, released = _audit(job, by_row)
@@ -100,6 +85,41 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     saved, labels = _save_predictions(job, by_row)
     record = _evidence(job, compute, trained, results, found, metrics=metrics)
     return record.model_copy(update={"predictions": saved, "labels": labels, "baselines": simple})
+
+
+class _StoppedError(Exception):
+    """A run that came to no predictions. `told`: the step that shows it; `outcome` and `detail` where they are not that
+    step's own."""
+
+    def __init__(self, told: RunResult, outcome: str = "", detail: str = "") -> None:
+        self.told, self.outcome, self.detail = told, outcome, detail
+        super().__init__(detail)
+
+
+def _predictions(
+    job: Job, compute: Compute, stop: threading.Event, results: list[RunResult], found: list[Guard]
+) -> dict[int, Any]:
+    """What the model predicts for each sealed row; adds its step to `results` and its guards to `found`. Raises
+    _StoppedError and PredictionError."""
+    rows = _sealed_rows(job)
+    if not rows:  # all that is measured is measured from outside
+        return {}
+    try:
+        spec = _predict_spec(job, rows)
+        results.append(compute.execute(spec, stop))
+        found += _tampered(job)
+        if results[-1].outcome != "ok":
+            raise _StoppedError(results[-1])
+        out = job.folder / "predict" / "predictions.jsonl"
+        if job.experiment.data.task == "language-model":
+            language.check_scored(out)
+    except language.ModelRefused as error:
+        found.append(error.guard)
+        raise _StoppedError(results[-1], "invalid", error.why) from None
+    except OSError as error:  # a pipe, or a name that is taken
+        what = f"What train.py wrote cannot be copied: {error}"[:1000]
+        raise _StoppedError(results[-1], "invalid", what) from None
+    return dict(zip(rows, _read_predictions(out, len(rows)), strict=True))
 
 
 def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:

@@ -81,6 +81,8 @@ def higher_is_better(name: str) -> bool:
 
 def chance_level(name: str, labels: Sequence[Any]) -> float | None:
     """What a predictor that ignores its input reaches: the class shares, or the mean. None where it has no meaning."""
+    import numpy as np
+
     base = name.partition(":")[0]
     task = _METRICS[base][0]
     if task == "classification":
@@ -88,7 +90,7 @@ def chance_level(name: str, labels: Sequence[Any]) -> float | None:
         shares = [sum(int(label) == k for label in labels) / len(labels) for k in range(classes)]
         return score(name, [shares] * len(labels), labels)
     if task == "regression":
-        return score(name, [math.fsum(labels) / len(labels)] * len(labels), labels)
+        return score(name, [np.asarray(labels, dtype=float).mean(0).tolist()] * len(labels), labels)
     return None
 
 

@@ -114,7 +114,8 @@ def row_hashes(table: Any, columns: Sequence[str]) -> list[str]:
 
 def check_split(table: Any, data: DataSpec, split: Split) -> list[Guard]:
     """Leaks that make a score worthless: shared or nearly shared inputs, and inputs that give the label away."""
-    return [*_shared_rows(table, data, split), *_near_duplicates(table, data, split), *_label_columns(table, data)]
+    near = [*_near_duplicates(table, data, split), *_same_words(table, data, split)]
+    return [*_shared_rows(table, data, split), *near, *_label_columns(table, data)]
 
 
 def _shared_rows(table: Any, data: DataSpec, split: Split) -> list[Guard]:
@@ -147,11 +148,26 @@ def _near_duplicates(table: Any, data: DataSpec, split: Split) -> list[Guard]:
     nearest = _nearest(test, train)
     # Were most sealed rows copies, their own median would hide it: the distance inside training counts too.
     typical = max(np.median(nearest), np.median(_nearest(train[:500], train, itself=True)))
-    close = [split.test[row] for row in np.flatnonzero(nearest < 0.02 * typical)]
-    if not close:
+    return _close([split.test[row] for row in np.flatnonzero(nearest < 0.02 * typical)], len(test))
+
+
+def _same_words(table: Any, data: DataSpec, split: Split) -> list[Guard]:
+    """Texts: sealed rows that differ from a training row in case and spaces only."""
+    columns = [table.column(column).to_pylist() for column in data.inputs]
+    if not all(isinstance(value, str) for column in columns for value in column):
         return []
-    message = f"{len(close)} sealed rows almost equal a training row: {', '.join(map(str, close[:5]))}"
-    return [Guard(name="leak: near duplicates", message=message, fatal=len(close) > 0.01 * len(test))]
+    folded = [tuple(" ".join(text.casefold().split()) for text in row) for row in zip(*columns, strict=True)]
+    known = {folded[row] for row in split.train}
+    exact = {tuple(column[row] for column in columns) for row in split.train}
+    found = [row for row in split.test if folded[row] in known and tuple(c[row] for c in columns) not in exact]
+    return _close(found, len(split.test))
+
+
+def _close(rows: Sequence[int], of: int) -> list[Guard]:
+    if not rows:
+        return []
+    message = f"{len(rows)} sealed rows almost equal a training row: {', '.join(map(str, rows[:5]))}"
+    return [Guard(name="leak: near duplicates", message=message, fatal=len(rows) > 0.01 * of)]
 
 
 def _nearest(rows: Any, train: Any, itself: bool = False) -> Any:

@@ -204,6 +204,19 @@ def test_what_is_measured_from_outside_is_recorded_and_can_be_tested(tmp_path: P
     assert found.verdict.means == {"okapi": 1.0, "zebra": 6.0}
 
 
+def test_an_experiment_of_which_nothing_is_predicted_needs_no_prediction(tmp_path: Path) -> None:
+    fewer = criterion(
+        contrast={"okapi": 1.0, "zebra": -1.0}, metric={"name": "parameters"}, higher_is_better=False, minimal_effect=0
+    )
+    changes = {
+        "tests": [fewer.model_dump()],
+        "metrics": [{"name": "parameters"}],
+        "select": {"name": "parameters", "rows": "validation"},
+    }
+    found = Workshop(tmp_path, {"predict.py": "raise SystemExit(1)"}, changes).confirmed()
+    assert (found.outcomes, found.verdict.outcome) == ({"ok"}, "reproduced"), found.verdict.reason
+
+
 def test_runs_whose_time_is_tested_go_one_by_one(tmp_path: Path) -> None:
     faster = criterion(contrast={"okapi": 1.0, "zebra": -1.0}, metric={"name": "wall_seconds"}, higher_is_better=False)
     changes = {"tests": [faster.model_dump()], "metrics": [{"name": "wall_seconds"}]}

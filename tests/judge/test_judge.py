@@ -14,7 +14,7 @@ from ml_intern.errors import MlInternError
 from ml_intern.judge import guards, statistics
 from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.ledger import Ledger, read_ledger
-from ml_intern.judge.metrics import PredictionError, score
+from ml_intern.judge.metrics import PredictionError, chance_level, score
 from ml_intern.judge.splits import check_split, draw_split
 from ml_intern.judge.tables import DataError, read_table, write_table
 from ml_intern.judge.weights import count_parameters, tensors_hash
@@ -46,6 +46,22 @@ def test_ece_of_a_hand_made_case() -> None:
     probabilities = [[0.95, 0.05], [0.95, 0.05], [0.45, 0.55], [0.45, 0.55]]
     assert score("ece:10", probabilities, [0, 1, 1, 1]) == pytest.approx(0.5 * 0.45 + 0.5 * 0.45)
     assert score("overconfidence:10", probabilities, [0, 1, 1, 1]) == pytest.approx(0.5 * 0.95 * 0.45)
+
+
+def test_the_chance_level_of_a_regression_to_vectors_is_that_of_their_mean() -> None:
+    labels = [[0.0, 1.0], [2.0, 5.0]]
+    assert chance_level("mse", labels) == pytest.approx((1 + 4) / 2)
+    assert chance_level("mse", [0.0, 2.0]) == 1.0
+
+
+@pytest.mark.parametrize(("text", "caught"), [("The  CAT sat", True), ("the cat sits", False)])
+def test_sealed_texts_that_differ_from_training_in_case_and_spaces_only_are_a_leak(text: str, caught: bool) -> None:
+    texts = [*(f"row {k}" for k in range(8)), "the cat sat", text]
+    table = pa.table({"text": texts, "split": ["train"] * 4 + ["validation"] * 4 + ["train", "test"]})
+    for task, extra in (("language-model", {"label": "text"}), ("sequence", {"label": "split"})):
+        data = DataSpec(name="n", revision="r", inputs=("text",), split="given", task=task, **extra)  # type: ignore[arg-type]
+        found = [g for g in check_split(table, data, draw_split(table, data, 0)) if g.name == "leak: near duplicates"]
+        assert [guard.fatal for guard in found] == [True] * caught
 
 
 @pytest.mark.parametrize(
