@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import normalizers
-from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertLMHeadModel, GPT2LMHeadModel
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers.pre_tokenizers import Split
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    BertLMHeadModel,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 from ml_intern.judge.language import ModelRefused, take_model
 from ml_intern.judge.metrics import PredictionError, ceiling, counted, fits, score
 from ml_intern.judge.text.score_texts import ModelRefusedError, _masked_windows, score_folder
-from tests.judge.texts import TEXTS, bert, byte_level, change_json, everything_is, gpt2, word_level
+from tests.judge.texts import TEXTS, bert, byte_level, change_json, everything_is, gpt2, trained, word_level
 
 
 def zeroed(folder: Path) -> Path:
@@ -107,6 +115,14 @@ def test_word_tokens_are_fine_where_they_give_the_text_back(tmp_path: Path) -> N
     assert [row["tokens"] for row in rows] == [3, 4]
 
 
+@pytest.mark.parametrize("kind", ["byte-bpe", "metaspace-bpe", "unigram", "wordpiece"])
+def test_the_usual_tokenizers_pass(tmp_path: Path, kind: str) -> None:
+    texts = ["The cat sat on the mat.", "a dog ran far, far away; it's 3.5 km!", "café olé — naïve", "你好 世界"]
+    make, objective = (bert, "masked") if kind == "wordpiece" else (gpt2, "causal")
+    rows = score_folder(make(tmp_path, trained(kind, texts)), texts, objective)
+    assert all(row["tokens"] > 0 and row["nll"] > 0 for row in rows)
+
+
 def test_a_tokenizer_that_makes_one_token_of_any_text_is_refused(tmp_path: Path) -> None:
     """Its loss would be nothing, and so would its bits per byte."""
     folder = gpt2(tmp_path, word_level(everything_is("cat")))
@@ -137,16 +153,26 @@ def test_special_tokens_in_the_vocabulary_hide_no_text(tmp_path: Path) -> None:
 
 def test_tokens_that_say_nothing_are_refused(tmp_path: Path) -> None:
     """Three tokens for each letter, two of them sure: the loss per token would be a third."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from tokenizers.pre_tokenizers import Split
-    from transformers import PreTrainedTokenizerFast
-
     tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1, "~": 2, "<s>": 3}, unk_token="~"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Replace("a", "a~~"), normalizers.Replace("b", "b~~")])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([Split("", "isolated")])
     tokenizer.decoder = decoders.Sequence([decoders.Fuse(), decoders.Replace("~", "")])
     padded = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>")
     assert refused(gpt2(tmp_path, padded), ["abba"]) == "tokens without text"
+
+
+@pytest.mark.parametrize(("normalizer", "guard"), [("~_", "tokens without text"), ("_", "")])
+def test_a_sure_token_after_each_word_is_refused(tmp_path: Path, normalizer: str, guard: str) -> None:
+    """Fewer tokens than bytes, but every other one is there to be guessed."""
+    tokenizer = Tokenizer(models.WordLevel({"the": 0, "cat": 1, "sat": 2, "~": 3, "_": 4, "<s>": 5}, unk_token="~"))
+    tokenizer.normalizer = normalizers.Replace(" ", normalizer)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([Split("~", "isolated"), Split("_", "isolated")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("~", ""), decoders.Replace("_", " "), decoders.Fuse()])
+    folder = gpt2(tmp_path, PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>"))
+    if guard:
+        assert refused(folder, ["the cat sat"]) == guard
+    else:
+        assert score_folder(folder, ["the cat sat"], "causal")[0]["tokens"] == 5
 
 
 def test_a_model_that_looks_at_later_tokens_is_refused(tmp_path: Path) -> None:

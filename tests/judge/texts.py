@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 TEXTS = [
@@ -76,3 +76,32 @@ def bert(folder: Path, tokenizer: Any = None, context: int = 64) -> Path:
 
 def change_json(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def trained(kind: str, texts: list[str]) -> Any:
+    """The usual families of tokenizers, trained on `texts`: byte-bpe, metaspace-bpe, unigram (causal), wordpiece."""
+    special = {"unk_token": "<unk>", "bos_token": "<s>", "mask_token": "<mask>"}
+    common: dict[str, Any] = {"special_tokens": list(special.values()), "show_progress": False}
+    if kind == "byte-bpe":
+        tokenizer, trainer = Tokenizer(models.BPE()), trainers.BpeTrainer(
+            vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **common
+        )  # fmt: skip
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+    elif kind == "metaspace-bpe":
+        tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+        trainer = trainers.BpeTrainer(vocab_size=150, **common)
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
+    elif kind == "unigram":
+        tokenizer, trainer = Tokenizer(models.Unigram()), trainers.UnigramTrainer(
+            vocab_size=90, unk_token="<unk>", **common
+        )  # fmt: skip
+        tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+        tokenizer.normalizer = normalizers.NFKC()
+    else:
+        tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
+        trainer = trainers.WordPieceTrainer(vocab_size=120, **common)
+        tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
+    tokenizer.train_from_iterator(texts * 3, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)

@@ -23,6 +23,7 @@ MASKED_SHARE = 0.15
 _LONGEST_WINDOW = 1024  # tokens, for models without a limit of their own
 _BATCH_TOKENS = 2048
 _PROBED_WINDOWS = 4
+_PROBED_TEXTS, _PROBED_TOKENS = 16, 64
 
 
 class ModelRefusedError(Exception):
@@ -58,6 +59,7 @@ def score_folder(
     torch.manual_seed(0)
     tokenizer, model = _load(folder, objective)
     tokens = [_tokens(tokenizer, text.strip(), objective) for text in texts]
+    _refuse_idle_tokens(tokenizer, [ids for ids in tokens if ids])
     size = _window_size(tokenizer, model)
     cut = _causal_windows if objective == "causal" else _masked_windows
     windows = [
@@ -104,7 +106,7 @@ def _load(folder: Path, objective: str) -> tuple[Any, Any]:
 def _tokens(tokenizer: Any, text: str, objective: str) -> list[int]:
     """The text's tokens without special ones around them. Raises ModelRefusedError where the text is not in them."""
     ids = [int(one) for one in tokenizer.encode(text, add_special_tokens=False)]
-    again = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    again = _decoded(tokenizer, ids)
     # Word pieces do not keep where spaces were; for a masked model, which never has to predict spaces, that is no gain.
     same = again.strip() == text if objective == "causal" else "".join(again.split()) == "".join(text.split())
     if not same:
@@ -117,6 +119,21 @@ def _tokens(tokenizer: Any, text: str, objective: str) -> list[int]:
         message = f"{len(ids)} tokens for {len(text.encode())} bytes of text: tokens that say nothing lower the loss"
         raise ModelRefusedError("tokens without text", message)
     return ids
+
+
+def _refuse_idle_tokens(tokenizer: Any, texts: Sequence[list[int]]) -> None:
+    """A token that can go without a change of the text says nothing; many of them lower the loss per token."""
+    for ids in texts[:_PROBED_TEXTS]:
+        probed = ids[:_PROBED_TOKENS]
+        whole = _decoded(tokenizer, probed)
+        for place in range(1, len(probed)):  # the first may be a space that decoding drops
+            if _decoded(tokenizer, probed[:place] + probed[place + 1 :]) == whole:
+                message = f"token {place + 1} of {whole[:80]!r} adds nothing to it: such tokens lower the loss"
+                raise ModelRefusedError("tokens without text", message)
+
+
+def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def _window_size(tokenizer: Any, model: Any) -> int:
