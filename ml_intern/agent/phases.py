@@ -92,11 +92,19 @@ def _plan(paper: Paper, grounded: Grounded, scale: Scale, draft: PlanDraft) -> P
         ),
         scale=scale,
         claims=grounded.claims,
-        left_out=draft.left_out,
+        left_out=_left_out(grounded, draft),
         experiments=draft.experiments,
         findings=grounded.findings,
         dropped=len(grounded.dropped),
     )
+
+
+def _left_out(grounded: Grounded, draft: PlanDraft) -> tuple[LeftOut, ...]:
+    """Every claim that no experiment tests, with the model's reason where it gave one."""
+    tested = {test.claim for experiment in draft.experiments for test in experiment.tests}
+    reasons = {left.claim: left.reason for left in draft.left_out}
+    untested = [claim.id for claim in grounded.claims if claim.id not in tested]
+    return tuple(LeftOut(claim=one, reason=reasons.get(one) or "the model planned no test of it") for one in untested)
 
 
 def check_metrics(plan: Plan) -> None:

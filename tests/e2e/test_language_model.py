@@ -191,3 +191,18 @@ def test_a_spent_budget_of_model_calls_ends_with_exit_code_3_and_a_report(
     assert done.returncode == 3
     assert len(requests) <= 6
     assert (published / "report.html").exists()
+
+
+def test_a_claim_that_the_model_forgot_is_not_tested_and_says_so(paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = {**CLAIM, "statement": "It is faster.", "quote": "The okapi is faster to train.", "metric": "seconds"}
+    usual = scripted([call("give_up", reason="enough")])
+
+    def script(request: dict[str, Any]) -> Answer:
+        if request.get("response_format", {}).get("json_schema", {}).get("name") == "claims":
+            return Answer(text=json.dumps({"claims": [CLAIM, second]}))
+        return usual(request)
+
+    done, _, published = run(paper, script, monkeypatch)
+    assert done.returncode == 0, done.stderr
+    verdicts = json.loads((published / "verdicts.json").read_text())
+    assert [verdict["reason"] for verdict in verdicts][1] == "the model planned no test of it"
