@@ -99,7 +99,7 @@ class Laboratory:
         seeds = self.plan.seeds(self.experiment.id, "explore", self.experiment.seeds.explore)
         records = self._run([(v.name, s) for s in seeds for v in self.experiment.variants], "explore")
         failed = [record for record in records if record.outcome != "ok"]
-        lines = [f"{r.variant}, seed {r.seed}: {r.outcome}, {_metrics_line(r)}" for r in records]
+        lines = [f"{r.variant}, seed {r.seed}: {r.outcome}, {_metrics_line(r)}{_guards_line(r)}" for r in records]
         if failed:
             raise MlInternError(f"{len(failed)} exploration runs failed.", f"{failed[0].variant}: {failed[0].detail}")
         return "\n".join(lines) or "The plan has no exploration seeds."
@@ -286,6 +286,10 @@ def environment_lock() -> str:
     """Every installed distribution as `name==version`, sorted: what the runs of this machine use."""
     found = {(d.metadata["Name"] or "").lower().replace("_", "-"): d.version for d in metadata.distributions()}
     return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()) if name)
+
+
+def _guards_line(record: Evidence) -> str:
+    return "".join(f"; guard raised: {guard.name}: {guard.message}" for guard in record.guards)
 
 
 def _metrics_line(record: Evidence) -> str:

@@ -186,6 +186,13 @@ def test_the_smoke_run_says_that_a_canary_died(tmp_path: Path) -> None:
         shop.laboratory().smoke()
 
 
+def test_exploration_says_which_guard_was_raised(tmp_path: Path) -> None:
+    changes = audited_changes()
+    changes["metrics"] = [*changes["metrics"], {"name": "trueness", "rows": "validation"}]
+    shop = Workshop(tmp_path, {"evaluate.py": changed(HONEST, VALUE, "value = 1.0")}, changes)
+    assert "guard raised: canary: ignores" in shop.laboratory().explore()
+
+
 def test_an_evaluator_that_fails_on_a_run_makes_that_run_invalid(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="no number"):
         auditor(tmp_path, changed(HONEST, '"trueness": value', '"other": value')).values(Rows(PREDICTIONS, LABELS))
