@@ -12,6 +12,13 @@ from ml_intern import __version__
 from ml_intern.publish.escape import code, md, md_prose, sentence, without_controls
 from ml_intern.publish.facts import Facts
 
+_LANGUAGE_MODEL = """\
+from transformers import AutoTokenizer, {kind}
+
+tokenizer = AutoTokenizer.from_pretrained(".")
+model = {kind}.from_pretrained(".").eval()
+print(model.num_parameters(), "parameters")
+"""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -68,6 +75,10 @@ def _loading_code(facts: Facts) -> str:
     """Python that loads the published weights with the experiment's own code, run in the published folder."""
     if facts.published is None:
         return ""
+    experiment = facts.published_experiment
+    if experiment is not None and experiment.data.task == "language-model":
+        masked = any(metric.name == "masked_lm_loss" for metric in experiment.all_metrics)
+        return _LANGUAGE_MODEL.format(kind="AutoModelForMaskedLM" if masked else "AutoModelForCausalLM")
     return f"""\
 import json, sys
 sys.path.insert(0, "experiments/{facts.published.experiment}")

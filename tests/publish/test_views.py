@@ -42,3 +42,13 @@ def test_a_sentence_begins_with_a_capital_and_ends_with_one_full_stop() -> None:
     assert sentence("the interval includes 0") == "The interval includes 0."
     assert sentence("Done.") == "Done."
     assert sentence("") == ""
+
+
+def test_the_card_of_a_language_model_loads_it_with_transformers() -> None:
+    data = {"name": "n", "revision": "r", "inputs": ["y"], "label": "y", "task": "language-model"}
+    for metric, kind in (("lm_loss", "AutoModelForCausalLM"), ("masked_lm_loss", "AutoModelForMaskedLM")):
+        one = experiment(data=data, metrics=[{"name": "accuracy"}, {"name": metric}])
+        plan, evidence = plan_of(one), paired(WINNING)
+        info = RunInfo(session="s", model="m", published_run=evidence[0].run_id)
+        card = render_card(gather(plan, evidence, decide(plan, evidence), info))
+        assert f"model = {kind}.from_pretrained" in card and "build_model" not in card
