@@ -86,12 +86,12 @@ class Budget:
         self._open = 0
         self.spent = self.spent.model_copy(update={"held": held})
 
-    def notices(self) -> list[str]:
-        """Words for the model when 50, 80 and 95 % are used, each once."""
+    def notices(self) -> list[float]:
+        """The largest of the shares 0.5, 0.8 and 0.95 that was passed since the last call, if one was."""
         share = self._share()
         new = [mark for mark in _MARKS if share >= mark and mark not in self._told]
         self._told |= set(new)
-        return [f"{new[-1]:.0%} of the budget are used up: bring the work to its end."] if new else []
+        return new[-1:]
 
     def _share(self) -> float:
         """The largest used share of any limit."""

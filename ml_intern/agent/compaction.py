@@ -23,7 +23,7 @@ def size(messages: Sequence[Message]) -> int:
 
 
 class Memory:
-    """`limit` in characters. `summarise` turns a transcript into a summary. `compactions` counts what was done."""
+    """`limit` in characters; `summarise` gives what stands in a transcript's place; `compactions` are counted."""
 
     def __init__(self, limit: int, summarise: Callable[[str], str]) -> None:
         self.limit, self._summarise = limit, summarise
@@ -51,7 +51,7 @@ class Memory:
                 )
             return folded
         summary = self._summarise(_transcript(messages[1:start], self.limit // 2))
-        told = Message(role="user", content=f"What happened so far, in short:\n{summary}")
+        told = Message(role="user", content=summary)
         rest = [messages[0], told, *messages[start:]]
         return (
             rest

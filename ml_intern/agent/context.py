@@ -70,7 +70,7 @@ class Context:
                 problem = _problems(error) if isinstance(error, ValidationError) else str(error)
                 messages += [
                     Message(role="assistant", content=reply.content),
-                    Message(role="user", content=f"That is not valid: {problem}\nAnswer again with the JSON only."),
+                    Message(role="user", content=render_prompt("repair", problem=problem)),
                 ]
         raise ModelError(
             f"The model {self.model.id} gave no valid answer to the {purpose} prompt.",
@@ -79,9 +79,9 @@ class Context:
         )
 
     def summarise(self, transcript: str) -> str:
-        """What stays of a conversation that is cut away."""
+        """What stands in place of a conversation that is cut away."""
         prompt = render_prompt("summary", transcript=transcript)
-        return self.ask("summary", [Message(role="user", content=prompt)]).content
+        return render_prompt("past", summary=self.ask("summary", [Message(role="user", content=prompt)]).content)
 
     def escalate(self) -> bool:
         """Lets the stronger model go on, where there is one that is not at work already."""
@@ -92,7 +92,10 @@ class Context:
         return True
 
     def _complete(self, purpose: str, request: Request) -> Reply:
-        """Held before, settled after; a failed call leaves its mark in the log too."""
+        """Held before, settled after; a failed call leaves its mark in the log too. Raises KeyboardInterrupt where the
+        run was told to stop."""
+        if self.stop.is_set():
+            raise KeyboardInterrupt
         held = self.budget.reserve(self.model.ceiling(request))
         size = sum(len(message.content) for message in request.messages)
         self.emit(

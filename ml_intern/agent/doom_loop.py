@@ -49,8 +49,8 @@ class Circle:
 
     @property
     def told(self) -> str:
-        """Words for the model."""
-        return f"This repeats ({self.count} times): {self.signature}. Do it in another way, or give up with the reason."
+        """In a line, for a person."""
+        return f"This repeats ({self.count} times): {self.signature}."
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,13 @@ class Ladder:
     def climb(self, circle: Circle, messages: list[Message]) -> str:
         """What to tell the model now. Raises Ended at the last rung: the work is blocked."""
         self._context.emit("doom.warning", text=circle.told, rung=circle.rung, signature=circle.signature)
-        match circle.rung:
-            case "warn":
-                return circle.told
-            case "abandon":
-                raise Ended(False, f"doom loop: {circle.signature} ({circle.count} times)")
-            case "escalate":
-                if self._context.escalate():
-                    return f"{circle.told} Another model goes on from here."
-        return f"{circle.told}\n{self._revised(circle, messages)}".strip()
+        if circle.rung == "abandon":
+            raise Ended(False, f"doom loop: {circle.signature} ({circle.count} times)")
+        takes_over = circle.rung == "escalate" and self._context.escalate()
+        advice = "" if circle.rung == "warn" or takes_over else self._revised(circle, messages)
+        return render_prompt(
+            "circle", count=circle.count, signature=circle.signature, advice=advice, takes_over=takes_over
+        )
 
     def _revised(self, circle: Circle, messages: list[Message]) -> str:
         """The planner's advice, with the failed way ruled out; empty where it gives none."""
@@ -40,7 +38,6 @@ class Ladder:
             "revise", signature=circle.signature, count=circle.count, experiment=self._about, transcript=tried
         )
         try:
-            advice = self._context.ask("revise", [Message(role="user", content=prompt)]).content.strip()
+            return self._context.ask("revise", [Message(role="user", content=prompt)]).content.strip()
         except ModelError:
             return ""
-        return f"A second look at it says: {advice}" if advice else ""

@@ -8,6 +8,7 @@ from ml_intern.agent.doom_loop import Circle, DoomLoopDetector, Step
 from ml_intern.agent.ladder import Ladder
 from ml_intern.errors import ContextOverflow
 from ml_intern.llm.protocol import Message, Reply, ToolCall
+from ml_intern.resources import render_prompt
 from ml_intern.tools.registry import Ended, Toolbox
 
 
@@ -24,9 +25,11 @@ def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox, ladder: 
             if not reply.tool_calls:
                 circles = [doom.see_text(reply.content)]
             told = [ladder.climb(circle, messages) for circle in circles if circle is not None]
-            told += context.budget.notices()
-            if told or not reply.tool_calls:
-                messages.append(Message(role="user", content="\n".join(told) or "The work is open: call a tool."))
+            told += [render_prompt("budget", share=share) for share in context.budget.notices()]
+            if not reply.tool_calls and not told:
+                told = [render_prompt("nudge")]
+            if told:
+                messages.append(Message(role="user", content="\n".join(told)))
     except Ended as ended:
         return ended
 
@@ -36,6 +39,7 @@ def _asked(
 ) -> tuple[Reply, list[Message]]:
     """The model's answer, and the conversation that it answered to: shorter where it had to be."""
     before = memory.compactions
+    memory.limit = context.model.context_chars  # another model may have taken over
     messages = memory.fitted(messages)
     try:
         reply = context.ask(purpose, messages, toolbox.specs())

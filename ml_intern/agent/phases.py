@@ -44,12 +44,13 @@ def find_claims(context: Context, paper: Paper) -> Grounded:
     parts = _parts(paper, max(4_000, context.model.context_chars // 2))
     proposals: list[ProposedClaim] = []
     for number, text in enumerate(parts, start=1):
-        prompt = render_prompt("claims", title=paper.title, text=text, part=number, parts=len(parts), recipes=[])
-        found = context.ask_for("claims", prompt, ClaimProposals).claims
-        if found and not (kept := ground(paper, found)).claims:
-            again = f"{prompt}\n\nYour answer before this one was of no use:\n" + "\n".join(kept.dropped)
-            found = context.ask_for("claims", again, ClaimProposals).claims
+        asked = {"title": paper.title, "text": text, "part": number, "parts": len(parts), "recipes": []}
+        found = context.ask_for("claims", render_prompt("claims", **asked, dropped=[]), ClaimProposals).claims
         proposals += found
+        kept = ground(paper, found)
+        if found and not kept.claims:
+            again = render_prompt("claims", **asked, dropped=kept.dropped)
+            proposals += context.ask_for("claims", again, ClaimProposals).claims
     grounded = ground(paper, proposals)
     context.emit(
         "claims.grounded",

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ml_intern.session.store import SessionFolder
 
 
-def open_model(name: str) -> LLM:
-    """`recipes`, or any litellm id."""
+def open_model(name: str, stop: threading.Event | None = None) -> LLM:
+    """`recipes`, or any litellm id; `stop` ends its waiting between two tries."""
     if name == "recipes":
         from ml_intern.recipes.player import RecipesModel
 
@@ -32,7 +32,7 @@ def open_model(name: str) -> LLM:
         raise InputError(f"There is no model {name!r}.", next="Give `recipes`, or a litellm id like openai/gpt-5.")
     from ml_intern.llm.gateway import LitellmModel
 
-    return LitellmModel(name)
+    return LitellmModel(name, sleep=stop.wait) if stop else LitellmModel(name)
 
 
 def approver(yes: bool) -> Callable[[Plan], bool]:
@@ -91,15 +91,19 @@ def carry_out(config: Config, folder: SessionFolder, settings: dict[str, Any], v
             iterations=settings["max_iterations"],
             usd=settings["budget_usd"],
             seconds=settings["time_limit"],
-            allow_unknown_price=settings["allow_unknown_price"],
+            allow_unknown_price=settings.get("allow_unknown_price", False),
         )
         held = state.held + state.held_open
         spent = Spent(iterations=state.iterations, micro=micro_dollars(state.cost_usd), held=held)
+        stop = threading.Event()
+        stronger = settings.get("stronger_model", "")
         context = Context(
             config=config,
             folder=folder,
             log=log,
-            model=open_model(settings["model"]),
+            model=open_model(settings["model"], stop),
+            stronger=open_model(stronger, stop) if stronger else None,
+            stop=stop,
             budget=Budget(limits, spent),
             compute=LocalCompute(PlainSandbox(), settings["jobs"]),
             approve=approver(yes),

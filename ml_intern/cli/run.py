@@ -18,6 +18,9 @@ def run(
     paper: Annotated[str, typer.Option(help="arXiv id, URL, PDF, LaTeX file, archive or folder.")] = "",
     plan: Annotated[Path | None, typer.Option(help="A plan.yaml to run as it stands.")] = None,
     model: Annotated[str, typer.Option(help="`recipes` (no key needed) or any litellm model id.")] = "recipes",
+    stronger_model: Annotated[
+        str, typer.Option("--stronger-model", help="Takes over where the model goes in circles.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve the plan without asking.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Tiny sizes, two seeds, every step.")] = False,
     scale: Annotated[str, typer.Option(help="smoke, small or paper.")] = "small",
@@ -58,6 +61,7 @@ def run(
         "paper": paper,
         "plan_text": plan_text,
         "model": model,
+        "stronger_model": stronger_model,
         "scale": "smoke" if smoke else scale,
         "out": str(out.absolute()) if out else "",
         "max_iterations": max_iterations,

@@ -226,7 +226,7 @@ def _within(test: ClaimTest, effects: Sequence[float], level: float, common: dic
     if low > margin or high < -margin:
         return Verdict(outcome="not reproduced", reason=f"{text}: it lies outside", **common)
     needed = statistics.seeds_needed(effects, math.copysign(margin, statistics.mean(effects)), 1 - 2 * alpha)
-    return Verdict(outcome="inconclusive", reason=f"{text}: it is wider than that", needed_seeds=needed, **common)
+    return Verdict(outcome="inconclusive", reason=f"{text}: it reaches across it", needed_seeds=needed, **common)
 
 
 def _at_ceiling(test: ClaimTest, pairs: _Pairs) -> bool:

@@ -25,7 +25,7 @@ class LitellmModel:
     """A litellm model id (`openai/…`, `anthropic/…`, `ollama_chat/…`); keys and base URLs come from the environment
     variables that litellm documents."""
 
-    def __init__(self, model: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, model: str, sleep: Callable[[float], object] = time.sleep) -> None:
         self._model, self._sleep = model, sleep
 
     @property

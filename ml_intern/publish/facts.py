@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from ml_intern.judge.evidence import Evidence, Measured
+from ml_intern.judge.metrics import OUTSIDE
 from ml_intern.judge.statistics import mean
 from ml_intern.judge.verdict import Verdict
 from ml_intern.plan.claim import Claim
 from ml_intern.plan.plan import ClaimTest, Experiment, Plan
+from ml_intern.publish.escape import sentence
 
 
 class RunInfo(BaseModel):
@@ -127,6 +129,36 @@ class Facts(BaseModel):
     @property
     def published_experiment(self) -> Experiment | None:
         return self.experiment(self.published.experiment) if self.published else None
+
+    @property
+    def measured(self) -> str:
+        """Who measured the numbers, and on which rows, as far as that differs from number to number."""
+        metrics = [metric for experiment in self.plan.experiments for metric in experiment.all_metrics]
+        seen = sorted({metric.key for metric in metrics if metric.rows == "train" and metric.name not in OUTSIDE})
+        chosen = sorted({metric.key for metric in metrics if metric.rows == "validation"})
+        audited = sorted({metric.name for experiment in self.plan.experiments for metric in experiment.audited})
+        text = "the harness scored the predictions of each run"
+        text += (
+            ", on rows that training never saw" if not seen else f"; {', '.join(seen)} on the rows of training itself"
+        )
+        text += f"; {', '.join(chosen)} on rows that training could look at" if chosen else ""
+        text += f"; {', '.join(audited)} by the experiment's own evaluate.py, under canaries" if audited else ""
+        return sentence(text)
+
+    @property
+    def simple(self) -> tuple[str, ...]:
+        """What simple predictors reach on the same sealed rows: a line for each metric, means over the runs."""
+        found: dict[tuple[str, str], dict[str, list[float]]] = {}
+        for record in self.evidence:
+            for key, scores in record.baselines.items():
+                for name, value in scores.items():
+                    found.setdefault((record.experiment, key), {}).setdefault(name, []).append(value)
+        return tuple(
+            f"On {key} of {experiment}, "
+            + " and ".join(f"a {name} reaches {mean(values):.3g}" for name, values in sorted(by_name.items()))
+            + "."
+            for (experiment, key), by_name in sorted(found.items())
+        )
 
     @property
     def arxiv_link(self) -> str:

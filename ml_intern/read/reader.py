@@ -81,7 +81,7 @@ def _with_inputs(main: Path, data: bytes) -> dict[str, bytes]:
         name = wanted.pop()
         for path in (main.parent / name, main.parent / f"{name}.tex"):
             inside = not Path(name).is_absolute() and ".." not in Path(name).parts
-            linked = any(part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(main.parent))
+            linked = any(part.is_symlink() for part in (path, *path.parents) if main.parent in part.parents)
             if inside and not linked and path.is_file() and str(path.relative_to(main.parent)) not in files:
                 files[str(path.relative_to(main.parent))] = path.read_bytes()
                 wanted += named_inputs(path.read_bytes())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from pydantic import BaseModel
 
 from ml_intern.agent.budget import Budget, BudgetLimits
@@ -133,7 +134,7 @@ def test_what_follows_the_end_is_not_carried_out(tmp_path: Path) -> None:
 def test_words_without_a_call_are_answered_with_a_nudge(tmp_path: Path) -> None:
     model = Scripted(Reply(content="I shall begin."), calls("finish"))
     played(tmp_path, model)
-    assert model.requests[1].messages[-1].content == "The work is open: call a tool."
+    assert model.requests[1].messages[-1].content == "The work is open: go on with a tool call."
 
 
 def test_a_circle_is_told_then_revised_then_the_work_is_given_up(tmp_path: Path) -> None:
@@ -167,3 +168,26 @@ def test_intent_stands_in_the_log_before_the_result_of_each_call(tmp_path: Path)
         tools = [(event.type, event.data["name"]) for event in context.log.events if event.type.startswith("tool.")]
     names = ["act", "fail", "finish"]
     assert tools == [(type, name) for name in names for type in ("tool.intent", "tool.result")]
+
+
+def test_a_run_that_is_told_to_stop_asks_the_model_nothing_more(tmp_path: Path) -> None:
+    model = Scripted(calls("act"))
+    with context_with(tmp_path, model) as context:
+
+        def stopping(words: _Words) -> str:
+            context.stop.set()
+            return words.words
+
+        tools = Toolbox([Tool("act", "act", "workspace", _Words, stopping)])
+        with pytest.raises(KeyboardInterrupt):
+            work(context, "build e", "Do it.", tools, Ladder(context, {}))
+    assert len(model.requests) == 1
+
+
+def test_the_model_is_told_when_half_of_the_budget_is_used(tmp_path: Path) -> None:
+    replies = [calls("act", words=str(number)) for number in range(6)]
+    model = Scripted(*replies, calls("finish"))
+    with context_with(tmp_path, model, iterations=10) as context:
+        work(context, "build e", "Do it.", toolbox([]), Ladder(context, {}))
+    told = [message.content for message in model.requests[-1].messages if message.role == "user"]
+    assert told[1:] == ["50 % of the budget are used up: bring the work to its end."]

@@ -95,7 +95,7 @@ def test_a_trend_is_one_contrast_a_seed() -> None:
         ([0.010, -0.010, 0.005, 0.000, -0.005], "reproduced", "lies inside"),
         (WINNING, "not reproduced", "lies outside"),
         (LOSING, "not reproduced", "lies outside"),
-        (WIDE, "inconclusive", "wider than that"),
+        (WIDE, "inconclusive", "reaches across it"),
     ],
 )
 def test_equivalence_is_two_one_sided_tests_against_the_margin(

@@ -52,3 +52,25 @@ def test_the_card_of_a_language_model_loads_it_with_transformers() -> None:
         info = RunInfo(session="s", model="m", published_run=evidence[0].run_id)
         card = render_card(gather(plan, evidence, decide(plan, evidence), info))
         assert f"model = {kind}.from_pretrained" in card and "build_model" not in card
+
+
+def test_the_card_says_which_numbers_rest_on_rows_that_training_saw() -> None:
+    on_train = criterion(metric={"name": "accuracy", "rows": "train"})
+    evidence = [
+        record.model_copy(update={"metrics": {"accuracy@train": record.metrics["accuracy@test"]}})
+        for record in paired(WINNING)
+    ]
+    seen = facts_of(plan_of(experiment(on_train)), evidence)
+    unseen = facts_of(plan_of(experiment()), paired(WINNING))
+    assert "accuracy@train on the rows of training itself" in seen.measured
+    assert "never saw" not in seen.measured and "never saw" in unseen.measured
+    audited = [{"name": "taste", "higher_is_better": True, "best": 1.0}]
+    assert "taste by the experiment's own evaluate.py" in facts_of(plan_of(experiment(audited=audited)), []).measured
+
+
+def test_what_simple_predictors_reach_stands_in_the_reports(tmp_path: Path) -> None:
+    simple = {"accuracy@test": {"nearest neighbour": 0.976, "linear probe": 0.936}}
+    evidence = [record.model_copy(update={"baselines": simple}) for record in paired(WINNING)]
+    facts = facts_of(plan_of(experiment()), evidence)
+    for text in (render_report_md(facts), render_report_html(facts, tmp_path)):
+        assert "a linear probe reaches 0.936 and a nearest neighbour reaches 0.976" in text
