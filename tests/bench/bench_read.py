@@ -1,0 +1,33 @@
+"""How long a paper takes to read, in this process: `python -m tests.bench.bench_read PAPER [PAPER …]`.
+
+Without a paper: the e-print in examples/. The first reading pays for imports and is not counted.
+"""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from ml_intern.config import Config
+from ml_intern.read.reader import read_paper
+
+READINGS = 7
+EXAMPLE = Path(__file__).parents[2] / "examples" / "papers" / "rescience-2021-periodic-functions.tar.gz"
+
+
+def main(papers: list[str]) -> None:
+    config = Config.from_environment()
+    for name in papers:
+        paper = read_paper(name, config)
+        times = []
+        for _ in range(READINGS):
+            started = time.perf_counter()
+            read_paper(name, config)
+            times.append(time.perf_counter() - started)
+        size = f"{paper.pages} pages" if paper.pages else f"{Path(name).stat().st_size / 1e3:.0f} KB"
+        middle, slowest = statistics.median(times) * 1e3, max(times) * 1e3
+        print(f"{Path(name).name}: {size}, median {middle:.0f} ms, slowest {slowest:.0f} ms")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or [str(EXAMPLE)])
