@@ -99,7 +99,7 @@ def per_iteration(folder: Path) -> None:
             folder=session,
             log=log,
             model=Instant(),
-            budget=Budget(BudgetLimits(iterations=ITERATIONS + 1)),
+            budget=Budget(BudgetLimits(iterations=2 * ITERATIONS)),
             compute=LocalCompute(PlainSandbox()),
             approve=lambda plan: True,
             listeners=[lambda event: times.append(time.perf_counter()) if event.type == "tool.result" else None],
