@@ -46,7 +46,7 @@ class Evidence(BaseModel):
     seed: int
     phase: Phase
     metrics: dict[str, Measured]
-    outcome: Literal["ok", "failed", "timeout", "memory", "output", "killed", "invalid"]
+    outcome: Literal["ok", "failed", "timeout", "memory", "output", "disk", "killed", "invalid"]
     exit_code: int | None
     detail: str = ""
     guards: tuple[Guard, ...] = ()

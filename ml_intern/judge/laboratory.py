@@ -243,6 +243,8 @@ class Laboratory:
             arguments=("--raw", str(raw), "--out", str(out)),
             cwd=folder / "cwd",
             log=folder / "data.log",
+            reads=(self.places.scripts,),
+            writes=(raw, out),
             limits=Limits(seconds=self.experiment.timeout_seconds, memory_mb=self.experiment.memory_mb),
         )
         result = self._compute.execute(spec, self._stop)

@@ -155,6 +155,8 @@ def _train_spec(job: Job) -> RunSpec:
         arguments=(*arguments, "--smoke") if job.smoke else tuple(arguments),
         cwd=job.folder / "cwd",
         log=job.folder / "train.log",
+        reads=(job.scripts, job.data),
+        writes=(out,),
         limits=_limits(job.experiment),
     )
 
@@ -198,6 +200,8 @@ def _predict_spec(job: Job, rows: Sequence[int]) -> RunSpec:
         arguments=arguments,
         cwd=folder / "cwd",
         log=job.folder / "predict.log",
+        reads=(job.scripts, folder / "model", folder / "inputs"),
+        writes=(folder,),
         limits=_limits(job.experiment),
     )
 

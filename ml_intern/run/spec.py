@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Outcome = Literal["ok", "failed", "timeout", "memory", "output", "killed"]
+Outcome = Literal["ok", "failed", "timeout", "memory", "output", "disk", "killed"]
 
 
 class Limits(BaseModel):
-    """Limits of one process tree. memory_mb: resident MiB of the whole tree; output_mb: of the captured log and of
-    any single file it writes times 64; seconds: wall clock."""
+    """Limits of one process tree. seconds: wall clock; memory_mb: resident MiB of the whole tree; output_mb: of the
+    captured log; file_mb: of any single file; disk_mb and files: of all folders that it may write to, together;
+    processes: processes and threads (only where a sandbox counts them for the run alone); open_files: a process."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,12 +22,19 @@ class Limits(BaseModel):
     memory_mb: int = 4096
     output_mb: int = 16
     file_mb: int = 2048
+    disk_mb: int = 20480
+    files: int = 200_000
+    processes: int = 1024
+    open_files: int = 4096
 
 
 class RunSpec(BaseModel):
     """One script to run: `script` with `arguments` in working directory `cwd` (made anew, private to the run).
 
-    `log` receives stdout and stderr together. `threads` is the number of cores it may use.
+    `log` receives stdout and stderr together. `threads` is the number of cores it may use. In an isolating sandbox it
+    sees the script, `reads` (read-only, also where one lies in a folder of `writes`) and `writes`, and nothing else of
+    the person's files; `cwd` is writable without being named. `gpu`: whether it may use the machine's GPUs. `inputs`: a
+    hash of what it reads; after a crash of the harness a run is taken over only where it is the same.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,7 +45,20 @@ class RunSpec(BaseModel):
     cwd: Path
     log: Path
     threads: int = 1
+    reads: tuple[Path, ...] = ()
+    writes: tuple[Path, ...] = ()
+    gpu: bool = False
+    inputs: str = ""
     limits: Limits = Limits()
+
+    @property
+    def journal(self) -> Path:
+        """Where its supervisor writes down how it goes; beside the log, never writable for the script."""
+        return self.log.with_suffix(".run")
+
+    def digest(self) -> str:
+        """sha256 of everything that is asked for."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 class RunResult(BaseModel):

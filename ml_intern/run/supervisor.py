@@ -1,4 +1,4 @@
-"""Runs one process tree under a wall clock, a memory watchdog and an output cap, and leaves nothing of it alive.
+"""Runs one process tree under a wall clock, watchdogs and an output cap, and leaves nothing of it alive.
 
 Knows nothing of what the process is for. A script that fails is a result, not an exception.
 """
@@ -7,195 +7,174 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
-import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 from ml_intern.errors import RunError
-from ml_intern.run.sandbox.base import Sandbox
+from ml_intern.run.capture import Capture
+from ml_intern.run.sandbox.base import Command, Sandbox
+from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import Limits, Outcome, RunResult, RunSpec
+from ml_intern.run.usage import FolderWatch, descendants, resident_mb
 
-_TAIL_BYTES = 4000
-_MEMORY_EVERY = 0.25  # seconds between two looks at the tree's memory: a look costs about a millisecond
+_LOOK_EVERY = 0.25  # seconds between two looks at the tree's memory: a look costs about a millisecond
+_KILL_SECONDS = 10.0  # a process that hangs in the kernel longer than this is left behind
+_POLL_EVERY = 0.02  # where the kernel cannot tell of a process's end
 
 
-def supervise(spec: RunSpec, sandbox: Sandbox, stop: threading.Event | None = None) -> RunResult:
-    """Runs `spec` to its end, its limits, or until `stop` is set. Raises RunError only if it cannot be started."""
-    argv, environment = sandbox.prepare(spec)
+def supervise(spec: RunSpec, sandbox: Sandbox, stop: int = -1) -> RunResult:
+    """Runs `spec` to its end, its limits, or until the descriptor `stop` can be read. To be called in a process that
+    does nothing else: everything below it counts as the run's. Raises RunError only if it cannot be started."""
+    with contextlib.suppress(OSError):  # not on Linux: who leaves the session then is not found again
+        adopt_orphans()
     spec.cwd.mkdir(parents=True, exist_ok=True)
     spec.log.parent.mkdir(parents=True, exist_ok=True)
+    command = sandbox.prepare(spec)
+    try:
+        return _run(spec, command, sandbox.tier, stop)
+    finally:
+        command.close()
+
+
+def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
     started = time.monotonic()
     try:
         process = subprocess.Popen(
-            argv,
-            cwd=spec.cwd,
-            env=dict(environment),
+            command.argv,
+            cwd=command.cwd or spec.cwd,
+            env=dict(command.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=command.fds,
+            preexec_fn=command.before_exec,
         )
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
+        command.ended()
         raise RunError(
             f"Run {spec.run_id} could not be started.", str(error), "Check that Python still exists."
         ) from None
-    _limit_files(process.pid, spec.limits)
-    capture = _Capture(process.stdout, spec.log, spec.limits.output_mb * 1024 * 1024)
-    watch = _Watch(process.pid, spec.limits, started, stop, capture)
+    capture = Capture(process.stdout, spec.log, spec.limits.output_mb * 1024 * 1024)
+    watch = _Watch(process.pid, spec, command, started, stop, capture)
     try:
-        status, usage = watch.until_end()
+        command.started(process.pid)
+        status, cpu_seconds = watch.until_end()
     except BaseException:
-        # The status is written but never read here: the tree must not outlive an interrupted harness.
-        _kill_tree(process.pid)
+        # The tree must not outlive an interrupted supervisor.
+        watch.kill()
+        command.ended()
         raise
-    _kill_group(process.pid)
+    watch.kill()
+    not_set_up = command.ended()
     capture.finish()
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process.returncode = command.exit_code(os.waitstatus_to_exitcode(status))
+    if not_set_up and watch.outcome is None:
+        raise RunError(f"Run {spec.run_id} could not be started: {not_set_up}.", capture.tail().strip())
     outcome = watch.outcome or ("ok" if process.returncode == 0 else "failed")
     return RunResult(
         run_id=spec.run_id,
         outcome=outcome,
         exit_code=process.returncode,
-        detail=_explain(outcome, process.returncode, spec.limits),
+        detail=_explain(outcome, process.returncode, spec.limits, capture.tail()),
         tail=capture.tail(),
         wall_seconds=time.monotonic() - started,
-        cpu_seconds=usage.cpu_seconds,
+        cpu_seconds=cpu_seconds,
         peak_memory_mb=watch.peak_mb,
-        sandbox=sandbox.tier,
+        sandbox=tier,
     )
 
 
 @dataclass
-class _Usage:
-    cpu_seconds: float
-
-
 class _Watch:
     """Waits for the process, and kills its tree when a limit is passed; `outcome` says which."""
 
-    def __init__(
-        self, pid: int, limits: Limits, started: float, stop: threading.Event | None, capture: _Capture
-    ) -> None:
-        self.pid, self.limits, self.started, self.stop, self.capture = pid, limits, started, stop, capture
-        self.outcome: Outcome | None = None
-        self.peak_mb = 0.0
+    pid: int
+    spec: RunSpec
+    command: Command
+    started: float
+    stop: int
+    capture: Capture
+    outcome: Outcome | None = None
+    peak_mb: float = 0.0
 
-    def until_end(self) -> tuple[int, _Usage]:
-        pause, next_look = 0.002, 0.0
-        while True:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                # maxrss is in KiB on Linux; a process that ended between two looks is still accounted for.
-                self.peak_mb = max(self.peak_mb, usage.ru_maxrss / 1024)
-                return status, _Usage(usage.ru_utime + usage.ru_stime)
-            now = time.monotonic()
-            if now >= next_look:
-                next_look = now + _MEMORY_EVERY
-                self.peak_mb = max(self.peak_mb, _tree_memory_mb(self.pid))
-            if self.outcome is None and (reason := self._reason_to_kill(now)):
-                self.outcome = reason
-                _kill_tree(self.pid)
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.05)
+    def until_end(self) -> tuple[int, float]:
+        """(wait status, CPU seconds of it and of those it waited for)."""
+        folders = FolderWatch((self.spec.cwd, *self.spec.writes))
+        handle = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+        next_look = 0.0
+        try:
+            while True:
+                pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+                if pid:
+                    # maxrss is in KiB on Linux; a process that ended between two looks is still accounted for.
+                    self.peak_mb = max(self.peak_mb, usage.ru_maxrss / 1024)
+                    return status, usage.ru_utime + usage.ru_stime
+                now = time.monotonic()
+                if now >= next_look:
+                    next_look = now + _LOOK_EVERY
+                    self.peak_mb = max(self.peak_mb, resident_mb(descendants(os.getpid())))
+                    folders.look(now)
+                if self.outcome is None and (reason := self._reason_to_kill(now, folders)):
+                    self.outcome = reason
+                    self.kill()
+                self._pause(handle, next_look - now)
+        finally:
+            if handle >= 0:
+                os.close(handle)
 
-    def _reason_to_kill(self, now: float) -> Outcome | None:
-        if self.stop is not None and self.stop.is_set():
+    def _pause(self, handle: int, seconds: float) -> None:
+        """Until the process ends, a stop is asked for, output overflows, or `seconds` have gone."""
+        end = self.started + self.spec.limits.seconds - time.monotonic()
+        seconds = max(0.0, min(seconds, end) if self.outcome is None else seconds)
+        waiting = [self.capture.overflow] if self.outcome is None else []
+        waiting += [self.stop] if self.stop >= 0 and self.outcome is None else []
+        waiting += [handle] if handle >= 0 else []
+        select.select(waiting, [], [], seconds if handle >= 0 else min(seconds, _POLL_EVERY))
+
+    def _reason_to_kill(self, now: float, folders: FolderWatch) -> Outcome | None:
+        limits = self.spec.limits
+        if self.stop >= 0 and select.select([self.stop], [], [], 0)[0]:
             return "killed"
-        if now - self.started > self.limits.seconds:
+        if now - self.started >= limits.seconds:
             return "timeout"
-        if self.peak_mb > self.limits.memory_mb:
+        # The peak counts what forked workers share several times: looked at closely before anything is killed for it.
+        if self.peak_mb > limits.memory_mb and resident_mb(descendants(os.getpid()), exact=True) > limits.memory_mb:
             return "memory"
         if self.capture.overflowed:
             return "output"
+        if folders.bytes > limits.disk_mb * 2**20 or folders.files > limits.files:
+            return "disk"
         return None
 
-
-class _Capture:
-    """Copies the process's output to `log` in bounded chunks, up to `limit` bytes."""
-
-    def __init__(self, stream: IO[bytes] | None, log: Path, limit: int) -> None:
-        if stream is None:
-            raise RunError("The run has no output to read.")
-        self.stream, self.log, self.limit = stream, log, limit
-        self.overflowed = False
-        self.thread = threading.Thread(target=self._copy, daemon=True)
-        self.thread.start()
-
-    def _copy(self) -> None:
-        written = 0
-        with self.log.open("wb") as log:
-            while chunk := os.read(self.stream.fileno(), 65536):
-                if written >= self.limit:
-                    self.overflowed = True
-                    continue
-                log.write(chunk[: self.limit - written])
-                log.flush()
-                written += len(chunk)
-
-    def finish(self) -> None:
-        # A child that left the group may hold the pipe open for ever: it is not waited for.
-        self.thread.join(timeout=2.0)
-        if not self.thread.is_alive():
-            self.stream.close()
-
-    def tail(self) -> str:
-        with contextlib.suppress(FileNotFoundError), self.log.open("rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - _TAIL_BYTES))
-            return log.read().decode("utf-8", errors="replace")
-        return ""
-
-
-def _limit_files(pid: int, limits: Limits) -> None:
-    """File size and core dumps; set from outside, since code between fork and exec is unsafe with threads."""
-    try:
-        import resource
-
-        size = limits.file_mb * 1024 * 1024
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, size))
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, AttributeError, OSError):  # no prlimit here (macOS), or the process has already ended
-        return
-
-
-def _tree(pid: int) -> list[int]:
-    import psutil
-
-    try:
-        root = psutil.Process(pid)
-        return [child.pid for child in root.children(recursive=True)] + [pid]
-    except psutil.Error:
-        return [pid]
-
-
-def _tree_memory_mb(pid: int) -> float:
-    import psutil
-
-    total = 0
-    for member in _tree(pid):
-        with contextlib.suppress(psutil.Error):
-            total += psutil.Process(member).memory_info().rss
-    return total / 2**20
-
-
-def _kill_tree(pid: int) -> None:
-    members = _tree(pid)
-    _kill_group(pid)
-    for member in members:
+    def kill(self) -> None:
+        """Ends every process of the run, however it got away from the first one. That one is left to be waited for."""
+        self.command.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(member, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
+        deadline = time.monotonic() + _KILL_SECONDS
+        while (members := [pid for pid in descendants(os.getpid()) if not _has_ended(pid)]) and (
+            time.monotonic() < deadline
+        ):
+            for pid in members:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.001)
 
 
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+def _has_ended(pid: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
 
 
-def _explain(outcome: Outcome, code: int, limits: Limits) -> str:
+def _explain(outcome: Outcome, code: int, limits: Limits, tail: str) -> str:
     if outcome == "ok":
         return ""
     if outcome == "timeout":
@@ -204,9 +183,41 @@ def _explain(outcome: Outcome, code: int, limits: Limits) -> str:
         return f"Its processes held more than {limits.memory_mb} MiB: use a smaller batch or model, or raise the limit."
     if outcome == "output":
         return f"It printed more than {limits.output_mb} MiB: log less often."
+    if outcome == "disk":
+        return f"It wrote more than {limits.disk_mb} MiB or {limits.files} files: keep fewer checkpoints."
     if outcome == "killed":
         return "It was stopped from outside (interrupted)."
     if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        return f"It was ended by signal {name}" + (" (out of memory?)." if -code == signal.SIGKILL else ".")
-    return f"It ended with exit code {code}."
+        return _explain_signal(-code, limits)
+    return f"It ended with exit code {code}.{_hint(tail, limits)}"
+
+
+def _explain_signal(number: int, limits: Limits) -> str:
+    name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+    if number == signal.SIGKILL:
+        return f"It was ended by signal {name} (the system was out of memory?): use a smaller batch or model."
+    if number == signal.SIGXFSZ:
+        return f"It was ended by signal {name}: one file grew over {limits.file_mb} MiB."
+    if number == signal.SIGSYS:
+        return f"It was ended by signal {name}: it used a system call that the sandbox does not allow."
+    return f"It was ended by signal {name}."
+
+
+# What a limit of the kernel's looks like from inside: (words in the output, what to say).
+_HINTS = (
+    ("CUDA out of memory", "The GPU's memory is full: halve the batch and double the accumulation steps."),
+    ("MemoryError", "No more memory could be had (limit {memory_mb} MiB): use a smaller batch or model."),
+    ("DefaultCPUAllocator: can't allocate", "No more memory could be had (limit {memory_mb} MiB): use a smaller batch."),
+    ("No space left on device", "The disk, /tmp or /dev/shm is full: write less, or use fewer DataLoader workers."),
+    ("File too large", "One file grew over {file_mb} MiB: save smaller checkpoints."),
+    ("Too many open files", "It had over {open_files} files open: close them, or use fewer DataLoader workers."),
+    ("Resource temporarily unavailable", "It started over {processes} processes and threads: use fewer workers."),
+    ("can't start new thread", "It started over {processes} processes and threads: use fewer workers."),
+    ("Network is unreachable", "There is no network here: ask the harness for data and models."),
+    ("Temporary failure in name resolution", "There is no network here: ask the harness for data and models."),
+)
+
+
+def _hint(tail: str, limits: Limits) -> str:
+    last = tail[-1500:]
+    return next((" " + words.format(**limits.model_dump()) for sign, words in _HINTS if sign in last), "")

