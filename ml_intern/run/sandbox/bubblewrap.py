@@ -83,31 +83,32 @@ class BubblewrapSandbox:
 
     def argv(self, spec: RunSpec, reads: list[Path], writes: list[Path], status: int, block: int, seccomp: int) -> list[str]:
         """The whole command line; `status`, `block`, `seccomp`: file descriptors that it inherits."""
-        view = self._view(spec, reads, writes)
-        inner = [str(self.binary), *_isolation(), "--uid", _INSIDE, "--gid", _INSIDE, *view]
+        inner = [str(self.binary), *_isolation(), "--uid", _INSIDE, "--gid", _INSIDE]
+        inner += self._view(spec, reads, writes, nested=self._root)
         inner += [*_kernel_files(spec.limits), *_gpu(spec.gpu)]
         inner += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(spec.cwd)]
         inner += ["--clearenv", *_environment(spec)]
         inner += ["--seccomp", str(seccomp), "--json-status-fd", str(status), "--block-fd", str(block), "--"]
         inner += [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
-        return [*self._as_nobody(view), *inner] if self._root else inner
+        return [*self._as_nobody(self._view(spec, reads, writes)), *inner] if self._root else inner
 
-    def _view(self, spec: RunSpec, reads: list[Path], writes: list[Path]) -> list[str]:
+    def _view(self, spec: RunSpec, reads: list[Path], writes: list[Path], *, nested: bool = False) -> list[str]:
+        """What is seen. `nested`: from inside such a view, where everything lies already where it is to be."""
         shown = [*roots.system_folders(), *roots.python_folders(), *(roots.gpu_folders() if spec.gpu else [])]
         binds = {path: path for path in shown} | roots.system_files()
         hidden = [path for path in self.hidden if any(path.is_relative_to(top) for top in shown)]
         own = sorted([*reads, *writes], key=lambda path: len(path.parts))
-        arguments: list[str] = []
-        for folder in roots.parents_of([*binds, Path("/tmp/x"), Path("/proc/x"), Path("/dev/x")]):
-            arguments += ["--dir", str(folder)]
+        # First of all: Python's environment, and a run's own folder, may lie below /tmp.
+        arguments = ["--perms", "1777", "--size", str(spec.limits.memory_mb * 2**20 // 4), "--tmpfs", "/tmp"]
+        for folder in roots.parents_of([*binds, Path("/proc/x"), Path("/dev/x")]):
+            if folder != Path("/tmp"):
+                arguments += ["--dir", str(folder)]
         for inside, outside in binds.items():
-            arguments += ["--ro-bind", str(outside), str(inside)]
+            arguments += ["--ro-bind", str(inside if nested else outside), str(inside)]
         for link, target in roots.system_links().items():
             arguments += ["--symlink", target, link]
-        arguments += ["--perms", "1777", "--size", str(spec.limits.memory_mb * 2**20 // 4), "--tmpfs", "/tmp"]
         for folder in hidden:
             arguments += ["--perms", "0755", "--size", "1048576", "--tmpfs", str(folder)]
-        # A run's folder may lie below /tmp: its parents there are made as empty folders.
         for folder in roots.parents_of(own):
             if not any(folder.is_relative_to(top) for top in shown if not self._is_hidden(folder, hidden)):
                 arguments += ["--dir", str(folder)]
