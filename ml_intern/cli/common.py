@@ -19,6 +19,7 @@ from ml_intern.errors import InputError, MlInternError
 if TYPE_CHECKING:
     from ml_intern.llm.protocol import LLM
     from ml_intern.plan.plan import Plan
+    from ml_intern.run.sandbox.choice import Choice
     from ml_intern.session.store import SessionFolder
 
 
@@ -71,21 +72,25 @@ def gentle_stop(stop: threading.Event) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def carry_out(config: Config, folder: SessionFolder, settings: dict[str, Any], view: str, yes: bool, new: bool) -> None:
-    """Runs or resumes a session and reports its end. Raises what ended it, after it has been logged."""
+def carry_out(
+    config: Config, folder: SessionFolder, settings: dict[str, Any], sandbox: Choice, view: str, yes: bool, new: bool
+) -> None:
+    """Runs or resumes a session, its scripts in `sandbox`, and reports its end. Raises what ended it, after it has been
+    logged."""
     from rich.console import Console
 
     from ml_intern.agent.budget import Budget, BudgetLimits, Spent, micro_dollars
     from ml_intern.agent.context import Context
     from ml_intern.agent.pipeline import run as run_pipeline
     from ml_intern.run.compute.local import LocalCompute
-    from ml_intern.run.sandbox.plain import PlainSandbox
     from ml_intern.session.log import EventLog
     from ml_intern.session.state import fold
 
     watcher = _view(view, settings)
     plan_text = settings["plan_text"]
-    with EventLog(folder.log) as log:
+    compute = LocalCompute(sandbox, settings["jobs"])
+    compute.warm_up()
+    with EventLog(folder.log) as log, contextlib.closing(compute):
         state = fold(log.events)
         limits = BudgetLimits(
             iterations=settings["max_iterations"],
@@ -105,7 +110,7 @@ def carry_out(config: Config, folder: SessionFolder, settings: dict[str, Any], v
             stronger=open_model(stronger, stop) if stronger else None,
             stop=stop,
             budget=Budget(limits, spent),
-            compute=LocalCompute(PlainSandbox(), settings["jobs"]),
+            compute=compute,
             approve=approver(yes),
             listeners=[watcher],
         )
@@ -113,6 +118,7 @@ def carry_out(config: Config, folder: SessionFolder, settings: dict[str, Any], v
             context.emit("session.created", settings=settings)
         else:
             context.emit("session.resumed", settings=settings)
+        context.emit("sandbox.chosen", kind=sandbox.kind, tier=compute.tier)
         out = Path(settings["out"]) if settings["out"] else None
         try:
             with gentle_stop(context.stop), watcher.open():

@@ -6,10 +6,12 @@ import os
 import platform
 import shutil
 from importlib import metadata
+from pathlib import Path
 
 import typer
 
 from ml_intern.config import Config
+from ml_intern.errors import RunError
 
 _PACKAGES = (
     "torch",
@@ -27,10 +29,10 @@ _TOKENS = ("HF_TOKEN", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KE
 def doctor() -> None:
     """Show Python, packages, cores, memory, GPU, sandbox, tokens (present or not), disk."""
     from ml_intern.run.compute.local import LocalCompute, usable_cores
-    from ml_intern.run.sandbox.plain import PlainSandbox
+    from ml_intern.run.sandbox.choice import Choice
 
     config = Config.from_environment()
-    compute = LocalCompute(PlainSandbox())
+    compute = LocalCompute(Choice("none", config.home))
     _line("python", platform.python_version())
     for package in _PACKAGES:
         try:
@@ -40,13 +42,32 @@ def doctor() -> None:
     _line("machine", compute.hardware)
     _line("runs at once", f"{compute.slots} (one a core of {usable_cores()})")
     _line("gpu", _gpu())
-    _line("sandbox", compute.tier)
+    _sandboxes(config.home)
     for name in _TOKENS:
         _line(name, "set" if os.environ.get(name) else "not set")
     _line("home", str(config.home))
     place = next(parent for parent in (config.home, *config.home.parents) if parent.exists())
     _line("disk free", f"{shutil.disk_usage(place).free / 2**30:.1f} GiB")
     _line("model", "recipes (default; needs no key)")
+
+
+def _sandboxes(home: Path) -> None:
+    """Every kind that isolates, with each attempt of the self-check; then the one that a run would get."""
+    from ml_intern.run.sandbox.namespaces import advice
+    from ml_intern.run.selfcheck import ISOLATING, choose, examine
+
+    for kind in ISOLATING:
+        examined = examine(kind, home, fresh=True)
+        _line(kind, f"tier {examined.tier}" if examined.works else f"cannot be used: {examined.problem}")
+        for name, reached in examined.found.items():
+            fine = "usable" if name == "workspace" else "held"
+            _line("", f"{name.replace('_', ' ')}: {f'NO: {reached}' if reached else fine}")
+    if told := advice():
+        _line("user namespaces", told)
+    try:
+        _line("sandbox", choose("auto", home).kind)
+    except RunError as error:
+        _line("sandbox", " ".join(str(error).split()))
 
 
 def _gpu() -> str:

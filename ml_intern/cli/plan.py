@@ -28,7 +28,7 @@ def plan(
     from ml_intern.cli.run import SCALES
     from ml_intern.plan.plan_file import dump_plan
     from ml_intern.run.compute.local import LocalCompute
-    from ml_intern.run.sandbox.plain import PlainSandbox
+    from ml_intern.run.sandbox.choice import Choice
     from ml_intern.session.log import EventLog
     from ml_intern.session.store import SessionStore, write_whole
     from ml_intern.ui.show import show_plan
@@ -44,7 +44,7 @@ def plan(
             log,
             open_model(model),
             Budget(BudgetLimits()),
-            LocalCompute(PlainSandbox()),
+            LocalCompute(Choice("none", config.home)),  # planning runs nothing
             approver(False),
         )
         context.emit("session.created", settings={"paper": paper, "model": model, "scale": scale, "plan_only": True})

@@ -26,7 +26,9 @@ def run(
     scale: Annotated[str, typer.Option(help="smoke, small or paper.")] = "small",
     out: Annotated[Path | None, typer.Option(help="Publish to this folder.")] = None,
     push: Annotated[str, typer.Option(help="Where to publish: `folder`.")] = "folder",
-    sandbox: Annotated[str, typer.Option(help="`none`: limits only; the tier stands in every record.")] = "none",
+    sandbox: Annotated[
+        str, typer.Option(help="auto (the strongest that works), bubblewrap, landlock, or none: limits only.")
+    ] = "auto",
     max_iterations: Annotated[int, typer.Option(min=1, help="Model calls at most.")] = 300,
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Dollars for model calls at most.")] = None,
     allow_unknown_price: Annotated[
@@ -38,6 +40,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Test a paper's claims: plan, approve, build, run, judge, publish."""
+    from ml_intern.run.selfcheck import choose
     from ml_intern.session.store import SessionStore
 
     if bool(paper) == bool(plan):
@@ -46,8 +49,6 @@ def run(
         raise InputError(f"There is no scale {scale!r}.", next=f"Give one of {', '.join(SCALES)}.")
     if push != "folder":
         raise InputError(f"--push {push} is not supported yet.", next="Use --push folder, and upload that folder.")
-    if sandbox != "none":
-        raise InputError(f"--sandbox {sandbox} is not supported yet.", next="Only `none` (limits) is there today.")
     if out is not None and out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty.", next="Choose another --out.")
     plan_text = ""
@@ -57,6 +58,7 @@ def run(
         load_plan(plan)
         plan_text = plan.read_text(encoding="utf-8")
     config = Config.from_environment()
+    chosen = choose(sandbox, config.home)
     settings = {
         "paper": paper,
         "plan_text": plan_text,
@@ -69,6 +71,7 @@ def run(
         "allow_unknown_price": allow_unknown_price,
         "time_limit": time_limit,
         "jobs": jobs,
+        "sandbox": sandbox,
     }
     view = "json" if json_lines else "quiet" if quiet else "live"
-    carry_out(config, SessionStore(config.sessions).create(), settings, view, yes, new=True)
+    carry_out(config, SessionStore(config.sessions).create(), settings, chosen, view, yes, new=True)

@@ -149,6 +149,8 @@ class Auditor:
             arguments=("--predictions", str(predictions), "--labels", str(inside / "labels"), "--out", str(out)),
             cwd=folder / "cwd",
             log=folder / "evaluate.log",
+            reads=(self._scripts, inside),
+            writes=(folder / "out",),
             limits=Limits(seconds=self._experiment.timeout_seconds, memory_mb=self._experiment.memory_mb),
         )
         result = self._compute.execute(spec, self._stop)

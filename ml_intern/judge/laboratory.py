@@ -22,8 +22,9 @@ from ml_intern.judge.audit import EVALUATOR, Auditor
 from ml_intern.judge.base_models import find_base_models
 from ml_intern.judge.baselines import Baselines
 from ml_intern.judge.evidence import Evidence, Phase
+from ml_intern.judge.job import Job
 from ml_intern.judge.ledger import Ledger
-from ml_intern.judge.measure import Job, measure
+from ml_intern.judge.measure import measure
 from ml_intern.judge.metrics import OUTSIDE
 from ml_intern.judge.splits import Split, check_split, describe_split, draw_split
 from ml_intern.judge.tables import DataError, read_table, write_table
@@ -144,7 +145,7 @@ class Laboratory:
             if run_id in done:
                 out.append(done[run_id])
             else:
-                jobs.append(self._job(run_id, variant, seed, phase, smoke, hashes))
+                jobs.append(self._job(run_id, variant, seed, phase, smoke, record, hashes))
         for evidence in self._parallel(jobs):
             if evidence.outcome == "killed" and self._stop.is_set():
                 raise KeyboardInterrupt
@@ -181,7 +182,9 @@ class Laboratory:
                     future.cancel()
                 raise
 
-    def _job(self, run_id: str, variant: str, seed: int, phase: Phase, smoke: bool, hashes: dict[str, str]) -> Job:
+    def _job(
+        self, run_id: str, variant: str, seed: int, phase: Phase, smoke: bool, record: bool, hashes: dict[str, str]
+    ) -> Job:
         prepared = self._prepare()
         split = self._split(seed)
         start = {"run": run_id, "experiment": self.experiment.id, "variant": variant, "seed": seed, "phase": phase}
@@ -192,6 +195,7 @@ class Laboratory:
             seed=seed,
             phase=phase,
             smoke=smoke or self.plan.scale == "smoke",
+            recorded=record,
             scripts=self.places.scripts,
             script_hashes=hashes,
             folder=self.places.runs / run_id,

@@ -6,61 +6,33 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_intern.judge import guards, language
 from ml_intern.judge.alarms import too_good
-from ml_intern.judge.audit import Audited, Auditor, Rows
-from ml_intern.judge.base_models import BaseModel, untrained
-from ml_intern.judge.baselines import Baselines
-from ml_intern.judge.evidence import Evidence, Guard, Measured, Phase
+from ml_intern.judge.audit import Audited, Rows
+from ml_intern.judge.base_models import untrained
+from ml_intern.judge.evidence import Evidence, Guard, Measured
+from ml_intern.judge.job import Job, predicted_metrics, scored_metrics
 from ml_intern.judge.metrics import OUTSIDE, PredictionError, chance_level, counted, score
-from ml_intern.judge.splits import Split
-from ml_intern.judge.tables import file_hash, save_lines, write_table
+from ml_intern.judge.steps import prediction, sealed_rows, training
+from ml_intern.judge.tables import file_hash, save_lines
 from ml_intern.judge.weights import count_parameters, hash_of, tensor_digests
-from ml_intern.plan.plan import Experiment, MetricSpec
+from ml_intern.run import journal
 from ml_intern.run.compute.base import Compute
-from ml_intern.run.spec import Limits, RunResult, RunSpec
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one run needs. `data` holds train/ and validation/; `table` and `split` stay with the harness."""
-
-    run_id: str
-    experiment: Experiment
-    variant: str
-    seed: int
-    phase: Phase
-    smoke: bool
-    scripts: Path
-    script_hashes: Mapping[str, str]
-    folder: Path
-    data: Path
-    data_hash: str
-    table: Any
-    split: Split
-    predictions: Path
-    plan: str
-    environment: str
-    auditor: Auditor | None
-    base_models: tuple[BaseModel, ...]
-    baselines: Baselines
-    papers_numbers: Mapping[str, float]
-    on_start: Callable[[Path], None]
+from ml_intern.run.spec import RunResult, RunSpec
 
 
 def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     """Carries out `job`. A run that fails is evidence too; only a run that cannot be started raises."""
-    if job.folder.exists():
-        shutil.rmtree(job.folder)
+    spec = training(job)
+    _lay_out(job, spec)
     job.on_start(job.folder / "out" / "metrics.jsonl")
     before = _tampered(job)
-    trained = compute.execute(_train_spec(job), stop)
-    found = [*before, *_tampered(job), *guards.files_outside(job.folder, ("out", "cwd", "train.log"))]
+    trained = compute.execute(spec, stop)
+    found = [*before, *_tampered(job), *guards.files_outside(job.folder, ("out", "cwd", "train.log", "train.run"))]
     if trained.outcome != "ok":
         return _evidence(job, compute, trained, [], found)
     results = [trained]
@@ -87,6 +59,19 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     return record.model_copy(update={"predictions": saved, "labels": labels, "baselines": simple})
 
 
+def _lay_out(job: Job, spec: RunSpec) -> None:
+    """An empty output folder; or, after a crash of the harness, the one that the same training goes on to fill."""
+    if job.recorded and journal.standing(spec.journal).is_of(spec):
+        if journal.forget(job.folder / "predict.run"):  # it came that far, too
+            shutil.rmtree(job.folder / "predict", ignore_errors=True)
+            (job.folder / "predict.log").unlink(missing_ok=True)
+        return
+    journal.end_all(job.folder)
+    if job.folder.exists():
+        shutil.rmtree(job.folder)
+    (job.folder / "out").mkdir(parents=True)
+
+
 class _StoppedError(Exception):
     """A run that came to no predictions. `told`: the step that shows it; `outcome` and `detail` where they are not that
     step's own."""
@@ -101,11 +86,11 @@ def _predictions(
 ) -> dict[int, Any]:
     """What the model predicts for each sealed row; adds its step to `results` and its guards to `found`. Raises
     _StoppedError and PredictionError."""
-    rows = _sealed_rows(job)
+    rows = sealed_rows(job)
     if not rows:  # all that is measured is measured from outside
         return {}
     try:
-        spec = _predict_spec(job, rows)
+        spec = prediction(job, rows)
         results.append(compute.execute(spec, stop))
         found += _tampered(job)
         if results[-1].outcome != "ok":
@@ -122,88 +107,11 @@ def _predictions(
     return dict(zip(rows, _read_predictions(out, len(rows)), strict=True))
 
 
-def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
-    """Exploration sees validation only."""
-    return tuple(
-        metric for metric in experiment.all_metrics if phase == "confirm" or metric.rows in ("validation", "train")
-    )
-
-
-def predicted_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
-    """Those of `scored_metrics` that predictions are needed for."""
-    return tuple(metric for metric in scored_metrics(experiment, phase) if metric.name not in OUTSIDE)
-
-
 def _tampered(job: Job) -> list[Guard]:
     """Scripts and training data as they are now, against what the harness wrote."""
     columns = job.table.select(list(job.experiment.data.columns))
     parts = {part: columns.take(list(job.split.rows(part))) for part in ("train", "validation")}
     return [*guards.scripts_changed(job.script_hashes, job.scripts), *guards.data_changed(job.data, parts)]
-
-
-def _limits(experiment: Experiment) -> Limits:
-    return Limits(seconds=experiment.timeout_seconds, memory_mb=experiment.memory_mb)
-
-
-def _train_spec(job: Job) -> RunSpec:
-    out = job.folder / "out"
-    out.mkdir(parents=True)
-    arguments = ["--data", str(job.data), "--out", str(out), "--variant", job.variant, "--seed", str(job.seed)]
-    return RunSpec(
-        run_id=job.run_id,
-        script=job.scripts / "train.py",
-        arguments=(*arguments, "--smoke") if job.smoke else tuple(arguments),
-        cwd=job.folder / "cwd",
-        log=job.folder / "train.log",
-        reads=(job.scripts, job.data),
-        writes=(out,),
-        limits=_limits(job.experiment),
-    )
-
-
-def _sealed_rows(job: Job) -> list[int]:
-    """All rows to predict, in an order that tells nothing about the part that a row belongs to."""
-    import numpy as np
-
-    rows: set[int] = set()
-    for metric in predicted_metrics(job.experiment, job.phase):
-        rows.update(job.split.rows(metric.rows))
-    ordered = sorted(rows)
-    order = np.random.default_rng(job.seed).permutation(len(ordered))
-    return [ordered[index] for index in order]
-
-
-def _predict_spec(job: Job, rows: Sequence[int]) -> RunSpec:
-    """The model under a neutral name, without the log of its training, beside inputs without labels."""
-    folder = job.folder / "predict"
-    own = job.experiment.data.task == "language-model"
-    if own:
-        language.take_model(job.folder / "out", folder / "model")
-    else:
-        hidden = shutil.ignore_patterns("metrics.jsonl")
-        shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=hidden)
-    write_table(job.table.select(list(job.experiment.data.inputs)).take(list(rows)), folder / "inputs")
-    out = folder / "predictions.jsonl"
-    arguments: tuple[str, ...] = (
-        "--model",
-        str(folder / "model"),
-        "--inputs",
-        str(folder / "inputs"),
-        "--out",
-        str(out),
-    )
-    if own:
-        arguments = language.arguments(job.experiment, folder / "model", folder / "inputs", out)
-    return RunSpec(
-        run_id=job.run_id,
-        script=language.SCORER if own else job.scripts / "predict.py",
-        arguments=arguments,
-        cwd=folder / "cwd",
-        log=job.folder / "predict.log",
-        reads=(job.scripts, folder / "model", folder / "inputs"),
-        writes=(folder,),
-        limits=_limits(job.experiment),
-    )
 
 
 def _read_predictions(path: Path, rows: int) -> list[Any]:

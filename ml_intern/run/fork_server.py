@@ -1,4 +1,4 @@
-"""The process that starts supervisors: one small process beside the harness, from which each run's supervisor is forked.
+"""The process that starts supervisors: one small process beside the harness, from which each of them is forked.
 
 Why not from the harness: it has threads (a fork of it is unsafe), and its supervisors must outlive it. Why not a new
 Python for each: that costs more than most sandboxes. When the harness goes, the server goes; the supervisors stay until

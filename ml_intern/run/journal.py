@@ -91,7 +91,7 @@ def standing(path: Path) -> Standing:
                     lines.append(json.loads(line))
     finally:
         os.close(file)
-    started = next((line for line in lines if line.get("event") == "started"), {})
+    started: dict[str, Any] = next((line for line in lines if line.get("event") == "started"), {})
     ended = next((line["result"] for line in lines if line.get("event") == "finished"), None)
     result = RunResult.model_validate(ended) if ended is not None else None
     return Standing(str(started.get("digest", "")), int(started.get("pid", 0)), alive, result)
@@ -109,9 +109,16 @@ def end(path: Path) -> None:
         time.sleep(0.02)
 
 
-def end_all(folder: Path, but: Path | None = None) -> None:
-    """Stops every run whose journal lies in `folder` (not below it)."""
+def forget(path: Path) -> bool:
+    """Stops the run of this journal and removes it; whether there was one. Raises RunError."""
+    there = path.exists()
+    end(path)
+    path.unlink(missing_ok=True)
+    return there
+
+
+def end_all(folder: Path) -> None:
+    """Stops every run whose journal lies in `folder` (not below it). Raises RunError."""
     if folder.is_dir():
         for path in sorted(folder.glob("*.run")):
-            if path != but:
-                end(path)
+            end(path)

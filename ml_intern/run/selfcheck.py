@@ -34,8 +34,8 @@ _FORGIVEN = {"landlock": frozenset({"signal_harness", "abstract_socket"})}
 
 
 class Examined(BaseModel):
-    """One kind of sandbox on this machine. `found`: attempt to what it reached (empty: nothing). `problem`: why it cannot
-    be used; empty where it can."""
+    """One kind of sandbox on this machine. `found`: attempt to what it reached (empty: nothing). `problem`: why it
+    cannot be used; empty where it can."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,13 +62,13 @@ def choose(wanted: str, home: Path) -> Choice:
         if examined.works:
             return Choice(kind, home)
         problems.append(f"{kind}: {examined.problem}")
-    what = "No isolating sandbox works on this machine." if wanted == "auto" else f"The sandbox {wanted} does not work here."
+    what = "No isolating sandbox works here." if wanted == "auto" else f"The sandbox {wanted} does not work here."
     instead = "Give --sandbox none to run under limits only, if you trust the paper and the model."
     raise RunError(what, "\n".join(problems), " ".join(word for word in (advice(), instead) if word))
 
 
 def examine(kind: str, home: Path, *, fresh: bool = False) -> Examined:
-    """What the attempts reach in a sandbox of this kind. Raises nothing; `fresh` asks again although the answer is known."""
+    """What the attempts reach in a sandbox of this kind; `fresh`: ask again although the answer is known."""
     place = home / "cache" / "sandbox.json"
     known = _known(place)
     key = _depends_on(kind)
@@ -113,7 +113,7 @@ def _attempt(choice: Choice, folder: Path) -> dict[str, str]:
             "pid": os.getpid(),
             "born": _born(),
             "port": tcp.getsockname()[1],
-            "abstract": unix.getsockname()[1:].decode() if isinstance(unix.getsockname(), bytes) else "",
+            "abstract": unix.getsockname()[1:].decode(),
         }
         spec = RunSpec(
             run_id="selfcheck",

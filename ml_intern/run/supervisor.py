@@ -207,7 +207,10 @@ def _explain_signal(number: int, limits: Limits) -> str:
 _HINTS = (
     ("CUDA out of memory", "The GPU's memory is full: halve the batch and double the accumulation steps."),
     ("MemoryError", "No more memory could be had (limit {memory_mb} MiB): use a smaller batch or model."),
-    ("DefaultCPUAllocator: can't allocate", "No more memory could be had (limit {memory_mb} MiB): use a smaller batch."),
+    (
+        "DefaultCPUAllocator: can't allocate",
+        "No more memory could be had (limit {memory_mb} MiB): use a smaller batch.",
+    ),
     ("No space left on device", "The disk, /tmp or /dev/shm is full: write less, or use fewer DataLoader workers."),
     ("File too large", "One file grew over {file_mb} MiB: save smaller checkpoints."),
     ("Too many open files", "It had over {open_files} files open: close them, or use fewer DataLoader workers."),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 EventType = Literal[
     "session.created",
     "session.resumed",
+    "sandbox.chosen",
     "log.recovered",
     "phase.started",
     "paper.read",

@@ -16,7 +16,7 @@ Status = Literal["new", "running", "interrupted", "failed", "finished"]
 class State(BaseModel):
     """`iterations`: model calls so far. `built`: experiment id to hash of its frozen scripts. `plan`: digest of the
     approved plan. `held`: micro-dollars of calls whose end nobody knows, `held_open` of one that goes on. `blocked`:
-    experiment id to the reason it was given up."""
+    experiment id to the reason it was given up. `sandbox`: the kind that its scripts run in."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,6 +24,7 @@ class State(BaseModel):
     created: float = 0.0
     updated: float = 0.0
     settings: dict[str, Any] = {}
+    sandbox: str = ""
     phase: str = ""
     title: str = ""
     plan: str = ""
@@ -55,6 +56,8 @@ def _step(state: State, event: Event) -> State:
             changes |= {"status": "running", "created": event.time, "settings": data["settings"]}
         case "session.resumed":
             changes |= {"status": "running", "error": ""}
+        case "sandbox.chosen":
+            changes["sandbox"] = data["kind"]
         case "phase.started":
             changes["phase"] = data["phase"]
         case "paper.read":

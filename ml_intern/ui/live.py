@@ -63,6 +63,8 @@ def describe(event: Event) -> str:
     match event.type:
         case "phase.started":
             return f"phase: {data['phase']}" + (f" {data['experiment']}" if "experiment" in data else "")
+        case "sandbox.chosen":
+            return f"sandbox: tier {data['tier']}"
         case "paper.read":
             return f"read {data['title']!r}: {data['sections']} sections, {data['tables']} tables"
         case "claims.grounded":

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_intern.errors import RunError
@@ -30,6 +30,8 @@ from ml_intern.run.sandbox.seccomp import filter_program
 from ml_intern.run.spec import Limits, RunSpec
 
 _INSIDE = "1000"  # the user's number as the script sees it
+# Inside, both are file systems of the run's own, of limited size.
+_TEMPORARY, _SHARED_MEMORY = "/tmp", "/dev/shm"  # noqa: S108
 _SHARED_MEMORY_PART = 2  # /dev/shm: half of the memory limit; /tmp: a quarter
 _SETUP_SECONDS = 30.0
 
@@ -81,7 +83,9 @@ class BubblewrapSandbox:
                 make_readable(path)
         return _BubblewrapCommand.make(self, spec, reads, writes)
 
-    def argv(self, spec: RunSpec, reads: list[Path], writes: list[Path], status: int, block: int, seccomp: int) -> list[str]:
+    def argv(
+        self, spec: RunSpec, reads: list[Path], writes: list[Path], status: int, block: int, seccomp: int
+    ) -> list[str]:
         """The whole command line; `status`, `block`, `seccomp`: file descriptors that it inherits."""
         inner = [str(self.binary), *_isolation(), "--uid", _INSIDE, "--gid", _INSIDE]
         inner += self._view(spec, reads, writes, nested=self._root)
@@ -99,9 +103,9 @@ class BubblewrapSandbox:
         hidden = [path for path in self.hidden if any(path.is_relative_to(top) for top in shown)]
         own = sorted([*reads, *writes], key=lambda path: len(path.parts))
         # First of all: Python's environment, and a run's own folder, may lie below /tmp.
-        arguments = ["--perms", "1777", "--size", str(spec.limits.memory_mb * 2**20 // 4), "--tmpfs", "/tmp"]
+        arguments = ["--perms", "1777", "--size", str(spec.limits.memory_mb * 2**20 // 4), "--tmpfs", _TEMPORARY]
         for folder in roots.parents_of([*binds, Path("/proc/x"), Path("/dev/x")]):
-            if folder != Path("/tmp"):
+            if folder != Path(_TEMPORARY):
                 arguments += ["--dir", str(folder)]
         for inside, outside in binds.items():
             arguments += ["--ro-bind", str(inside if nested else outside), str(inside)]
@@ -147,7 +151,7 @@ def _isolation() -> list[str]:
 def _kernel_files(limits: Limits) -> list[str]:
     shared = str(limits.memory_mb * 2**20 // _SHARED_MEMORY_PART)
     arguments = ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
-    return [*arguments, "--perms", "1777", "--size", shared, "--tmpfs", "/dev/shm"]
+    return [*arguments, "--perms", "1777", "--size", shared, "--tmpfs", _SHARED_MEMORY]
 
 
 def _gpu(wanted: bool) -> list[str]:
@@ -156,7 +160,7 @@ def _gpu(wanted: bool) -> list[str]:
 
 def _environment(spec: RunSpec) -> list[str]:
     variables = clean_environment(spec) | {
-        "TMPDIR": "/tmp",
+        "TMPDIR": _TEMPORARY,
         "USER": "sandbox",
         "LOGNAME": "sandbox",
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
@@ -176,7 +180,7 @@ def _version(binary: Path) -> str:
 class _BubblewrapCommand(Command):
     """Waits until the sandbox stands, sets its limits from outside, and only then lets the script begin."""
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     writes: tuple[Path, ...] = ()
     status: int = -1  # reading end: bubblewrap tells the first process inside, and the exit code
     release: int = -1  # writing end: the script begins when something is written
@@ -184,7 +188,9 @@ class _BubblewrapCommand(Command):
     told: bytes = b""
 
     @classmethod
-    def make(cls, sandbox: BubblewrapSandbox, spec: RunSpec, reads: list[Path], writes: list[Path]) -> _BubblewrapCommand:
+    def make(
+        cls, sandbox: BubblewrapSandbox, spec: RunSpec, reads: list[Path], writes: list[Path]
+    ) -> _BubblewrapCommand:
         status, status_in = os.pipe2(os.O_CLOEXEC)
         block, release = os.pipe2(os.O_CLOEXEC)
         seccomp = os.memfd_create("filter", os.MFD_CLOEXEC)
@@ -217,7 +223,9 @@ class _BubblewrapCommand(Command):
         if self.inside >= 0:
             gone, _, _ = select.select([self.inside], [], [], _SETUP_SECONDS)
             if not gone:
-                raise RunError("A process of the run cannot be ended.", "It hangs in the kernel.", "Restart the machine.")
+                raise RunError(
+                    "A process of the run cannot be ended.", "It hangs in the kernel.", "Restart the machine."
+                )
         while self._read_more(0.0):
             pass
         for folder in self.writes:

@@ -6,8 +6,8 @@ from ml_intern.run.spec import Limits
 
 
 def limit(pid: int, limits: Limits, *, processes: bool) -> None:
-    """Sets file size, core dumps and open files of `pid` (0: this process); with `processes` also how many it may start, which makes
-    sense only where they are counted for this run alone (a user namespace of its own)."""
+    """Sets file size, core dumps and open files of `pid` (0: this process); with `processes` also how many it may
+    start, which makes sense only where they are counted for this run alone (a user namespace of its own)."""
     try:
         import resource
 

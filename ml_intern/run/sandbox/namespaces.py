@@ -8,24 +8,27 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Rule:
-    """`setting` (a file below /proc/sys) forbids user namespaces where it says `forbids`; `line` in `file` allows them."""
+    """Where `setting` (a file below /proc/sys) says `forbids`, there are none; `line` in `file`, once `load` has run,
+    allows them."""
 
     setting: str
     forbids: str
     file: str
     line: str
+    load: str = "sysctl --system"
 
 
+_SYSCTL = "/etc/sysctl.d/90-ml-intern.conf"
+_PROFILE = "/etc/apparmor.d/bwrap"
 RULES = (
-    Rule("user/max_user_namespaces", "0", "/etc/sysctl.d/90-ml-intern.conf", "user.max_user_namespaces = 15000"),
-    Rule(
-        "kernel/unprivileged_userns_clone", "0", "/etc/sysctl.d/90-ml-intern.conf", "kernel.unprivileged_userns_clone = 1"
-    ),
+    Rule("user/max_user_namespaces", "0", _SYSCTL, "user.max_user_namespaces = 15000"),
+    Rule("kernel/unprivileged_userns_clone", "0", _SYSCTL, "kernel.unprivileged_userns_clone = 1"),
     Rule(
         "kernel/apparmor_restrict_unprivileged_userns",
         "1",
-        "/etc/apparmor.d/bwrap",
+        _PROFILE,
         "abi <abi/4.0>, profile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }",
+        f"apparmor_parser -r {_PROFILE}",
     ),
 )
 
@@ -46,6 +49,6 @@ def advice(root: Path = Path("/proc/sys")) -> str:
     """What a person would have to change, in a sentence for each rule; empty where no rule is in force."""
     return " ".join(
         f"/proc/sys/{rule.setting} is {rule.forbids}: to allow user namespaces, put the line `{rule.line}` into "
-        f"{rule.file} and load it ({'apparmor_parser -r ' + rule.file if 'apparmor' in rule.file else 'sysctl --system'})."
+        f"{rule.file} and load it with `{rule.load}`."
         for rule in forbidding(root)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ml_intern.run.sandbox.base import Command
 from ml_intern.run.sandbox.environment import clean_environment
@@ -14,7 +14,7 @@ from ml_intern.run.spec import Limits, RunSpec
 
 @dataclass
 class _PlainCommand(Command):
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     def started(self, pid: int) -> None:
         # The number of processes is not limited here: it is counted over everything that this user runs.

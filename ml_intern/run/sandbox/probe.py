@@ -107,7 +107,7 @@ def _is_same_process(told: dict[str, Any]) -> bool:
         text = Path(f"/proc/{told['pid']}/stat").read_text()
     except PermissionError:
         return True
-    return text.rsplit(")", 1)[1].split()[19] == told["born"]
+    return bool(text.rsplit(")", 1)[1].split()[19] == told["born"])
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def system_folders() -> list[Path]:
 
 def system_links() -> dict[str, str]:
     """Links at the root and where they lead (`/bin` to `usr/bin`)."""
-    return {name: os.readlink(name) for name in _SYSTEM if Path(name).is_symlink()}
+    return {name: str(Path(name).readlink()) for name in _SYSTEM if Path(name).is_symlink()}
 
 
 def system_files() -> dict[Path, Path]:

@@ -1,0 +1,57 @@
+"""One run as the laboratory orders it, and the metrics that it is measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_intern.judge.audit import Auditor
+from ml_intern.judge.base_models import BaseModel
+from ml_intern.judge.baselines import Baselines
+from ml_intern.judge.evidence import Phase
+from ml_intern.judge.metrics import OUTSIDE
+from ml_intern.judge.splits import Split
+from ml_intern.plan.plan import Experiment, MetricSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run needs. `data` holds train/ and validation/; `table` and `split` stay with the harness.
+    `recorded`: its evidence goes into the ledger, so what a crash of the harness left of it may be taken over."""
+
+    run_id: str
+    experiment: Experiment
+    variant: str
+    seed: int
+    phase: Phase
+    smoke: bool
+    recorded: bool
+    scripts: Path
+    script_hashes: Mapping[str, str]
+    folder: Path
+    data: Path
+    data_hash: str
+    table: Any
+    split: Split
+    predictions: Path
+    plan: str
+    environment: str
+    auditor: Auditor | None
+    base_models: tuple[BaseModel, ...]
+    baselines: Baselines
+    papers_numbers: Mapping[str, float]
+    on_start: Callable[[Path], None]
+
+
+def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
+    """Exploration sees validation only."""
+    return tuple(
+        metric for metric in experiment.all_metrics if phase == "confirm" or metric.rows in ("validation", "train")
+    )
+
+
+def predicted_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:
+    """Those of `scored_metrics` that predictions are needed for."""
+    return tuple(metric for metric in scored_metrics(experiment, phase) if metric.name not in OUTSIDE)

@@ -1,0 +1,106 @@
+"""The two steps of a run, as RunSpecs: training on the open rows, then prediction on the sealed ones.
+
+What a step may see and write stands here and nowhere else; an isolating sandbox shows it nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_intern.judge import language
+from ml_intern.judge.job import Job, predicted_metrics
+from ml_intern.judge.tables import write_table
+from ml_intern.plan.plan import Experiment
+from ml_intern.run.spec import Limits, RunSpec
+
+
+def training(job: Job) -> RunSpec:
+    """Sees scripts, its two tables and the models that it starts from; writes to out/."""
+    out = job.folder / "out"
+    arguments = ["--data", str(job.data), "--out", str(out), "--variant", job.variant, "--seed", str(job.seed)]
+    return RunSpec(
+        run_id=job.run_id,
+        script=job.scripts / "train.py",
+        arguments=(*arguments, "--smoke") if job.smoke else tuple(arguments),
+        cwd=job.folder / "cwd",
+        log=job.folder / "train.log",
+        reads=(job.scripts, job.data, *_starting_models(job.experiment)),
+        writes=(out,),
+        inputs=_hash_of_inputs(job),
+        limits=_limits(job.experiment),
+    )
+
+
+def sealed_rows(job: Job) -> list[int]:
+    """All rows to predict, in an order that tells nothing about the part that a row belongs to."""
+    import numpy as np
+
+    rows: set[int] = set()
+    for metric in predicted_metrics(job.experiment, job.phase):
+        rows.update(job.split.rows(metric.rows))
+    ordered = sorted(rows)
+    order = np.random.default_rng(job.seed).permutation(len(ordered))
+    return [ordered[index] for index in order]
+
+
+def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
+    """The model under a neutral name, without the log of its training, beside inputs without labels. Lays them out.
+    Raises OSError and ModelRefused."""
+    folder = job.folder / "predict"
+    own = job.experiment.data.task == "language-model"
+    if own:
+        language.take_model(job.folder / "out", folder / "model")
+    else:
+        hidden = shutil.ignore_patterns("metrics.jsonl")
+        shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=hidden)
+    write_table(job.table.select(list(job.experiment.data.inputs)).take(list(rows)), folder / "inputs")
+    out = folder / "predictions.jsonl"
+    arguments: tuple[str, ...] = (
+        "--model",
+        str(folder / "model"),
+        "--inputs",
+        str(folder / "inputs"),
+        "--out",
+        str(out),
+    )
+    if own:
+        arguments = language.arguments(job.experiment, folder / "model", folder / "inputs", out)
+    return RunSpec(
+        run_id=job.run_id,
+        script=language.SCORER if own else job.scripts / "predict.py",
+        arguments=arguments,
+        cwd=folder / "cwd",
+        log=job.folder / "predict.log",
+        reads=(folder / "model", folder / "inputs"),
+        writes=(folder,),
+        limits=_limits(job.experiment),
+    )
+
+
+def _limits(experiment: Experiment) -> Limits:
+    return Limits(seconds=experiment.timeout_seconds, memory_mb=experiment.memory_mb)
+
+
+def _starting_models(experiment: Experiment) -> list[Path]:
+    """Local folders of models that training starts from, and what their links lead to (caches hold links)."""
+    found: list[Path] = []
+    for model in experiment.base_models:
+        path = Path(model.path).expanduser().absolute() if model.path else None
+        if path is not None and path.exists():
+            inside = path.iterdir() if path.is_dir() else [path]
+            found += [path, *(one.resolve() for one in inside if one.is_symlink() and one.exists())]
+    return found
+
+
+def _hash_of_inputs(job: Job) -> str:
+    """Everything that could make the same command come out differently."""
+    parts = [
+        job.plan,
+        job.environment,
+        job.data_hash,
+        *(f"{name}={one}" for name, one in sorted(job.script_hashes.items())),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
