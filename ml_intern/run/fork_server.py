@@ -19,8 +19,10 @@ from typing import NoReturn
 from ml_intern.errors import MlInternError, RunError
 from ml_intern.run.journal import Journal
 from ml_intern.run.sandbox.base import Sandbox
+from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import RunSpec
 from ml_intern.run.supervisor import supervise
+from ml_intern.run.usage import end_descendants
 
 MAX_REQUEST = 1 << 20
 
@@ -40,14 +42,32 @@ def serve(requests: socket.socket, sandbox: Sandbox) -> None:
         answer = descriptors[0]
         if os.fork() == 0:
             requests.close()
-            _supervise_and_exit(RunSpec.model_validate_json(data), sandbox, answer)
+            _guard_and_exit(RunSpec.model_validate_json(data), sandbox, answer)
         os.close(answer)
+
+
+def _guard_and_exit(spec: RunSpec, sandbox: Sandbox, answer: int) -> NoReturn:
+    """The supervisor's parent, which does nothing but end what a supervisor that was killed leaves behind: the kernel's
+    own signal at a parent's death does not reach a process of another user."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with contextlib.suppress(OSError):  # not on Linux
+        adopt_orphans()
+    supervisor = os.fork()
+    if supervisor == 0:
+        _supervise_and_exit(spec, sandbox, answer)
+    os.close(answer)
+    os.waitpid(supervisor, 0)
+    with contextlib.suppress(ChildProcessError):  # usually there is none
+        while True:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                end_descendants(os.getpid())
+    os._exit(0)
 
 
 def _supervise_and_exit(spec: RunSpec, sandbox: Sandbox, answer: int) -> NoReturn:
     """The supervisor: SIGTERM stops the run. The answer is a result (`+` and JSON) or an error (`-` and its lines)."""
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     stop = _readable_on(signal.SIGTERM)
     try:

@@ -18,10 +18,9 @@ from ml_intern.run.capture import Capture
 from ml_intern.run.sandbox.base import Command, Sandbox
 from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import Limits, Outcome, RunResult, RunSpec
-from ml_intern.run.usage import FolderWatch, descendants, resident_mb
+from ml_intern.run.usage import FolderWatch, descendants, end_descendants, resident_mb
 
 _LOOK_EVERY = 0.25  # seconds between two looks at the tree's memory: a look costs about a millisecond
-_KILL_SECONDS = 10.0  # a process that hangs in the kernel longer than this is left behind
 _POLL_EVERY = 0.02  # where the kernel cannot tell of a process's end
 
 
@@ -70,6 +69,7 @@ def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
         raise
     watch.kill()
     not_set_up = command.ended()
+    cpu_seconds += watch.reap()
     capture.finish()
     process.returncode = command.exit_code(os.waitstatus_to_exitcode(status))
     if not_set_up and watch.outcome is None:
@@ -155,23 +155,16 @@ class _Watch:
         self.command.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        deadline = time.monotonic() + _KILL_SECONDS
-        while (members := [pid for pid in descendants(os.getpid()) if not _has_ended(pid)]) and (
-            time.monotonic() < deadline
-        ):
-            for pid in members:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.001)
+        end_descendants(os.getpid())
 
-
-def _has_ended(pid: int) -> bool:
-    import psutil
-
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return True
+    def reap(self) -> float:
+        """CPU seconds of what the first process did not wait for itself, all of which has ended."""
+        seconds = 0.0
+        with contextlib.suppress(ChildProcessError):
+            while (found := os.wait4(-1, os.WNOHANG))[0]:
+                seconds += found[2].ru_utime + found[2].ru_stime
+                self.peak_mb = max(self.peak_mb, found[2].ru_maxrss / 1024)
+        return seconds
 
 
 def _explain(outcome: Outcome, code: int, limits: Limits, tail: str) -> str:

@@ -1,9 +1,10 @@
-"""What a process tree and its folders use at this moment. Knows nothing of limits."""
+"""A process tree and its folders: what they use at this moment, and the end of the tree. Knows nothing of limits."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import psutil
 
 _FOLDERS_EVERY = 1.0  # seconds
+_KILL_SECONDS = 10.0
 _SHARE = 20  # a look at the folders costs at most one part in this many of the time
 
 
@@ -24,6 +26,27 @@ def descendants(pid: int) -> list[int]:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def end_descendants(pid: int) -> None:
+    """Ends everything below the process, without it; waits until it has ended, but not for what hangs in the kernel."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while members := [child for child in descendants(pid) if not _has_ended(child)]:
+        if time.monotonic() > deadline:
+            return
+        for child in members:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def _has_ended(pid: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
 
 
 def resident_mb(pids: Iterable[int], *, exact: bool = False) -> float:

@@ -15,11 +15,10 @@ from ml_intern.agent.loop import work
 from ml_intern.config import Config
 from ml_intern.errors import InputError, ModelError
 from ml_intern.llm.protocol import Reply, Request, ToolCall
-from ml_intern.run.compute.local import LocalCompute
-from ml_intern.run.sandbox.plain import PlainSandbox
 from ml_intern.session.log import EventLog
 from ml_intern.session.store import SessionFolder
 from ml_intern.tools.registry import Ended, Tool, Toolbox
+from tests.support.compute import shared_compute
 
 
 class Scripted:
@@ -93,7 +92,7 @@ def context_with(
             log=log,
             model=model,
             budget=Budget(BudgetLimits(iterations=iterations)),
-            compute=LocalCompute(PlainSandbox()),
+            compute=shared_compute(),
             approve=lambda plan: True,
             stronger=stronger,
         )

@@ -19,7 +19,8 @@ from ml_intern.agent.loop import work
 from ml_intern.config import Config
 from ml_intern.llm.protocol import Reply, Request, ToolCall
 from ml_intern.run.compute.local import LocalCompute
-from ml_intern.run.sandbox.plain import PlainSandbox, clean_environment
+from ml_intern.run.sandbox.choice import Choice
+from ml_intern.run.sandbox.environment import clean_environment
 from ml_intern.run.spec import RunSpec
 from ml_intern.session.log import EventLog
 from ml_intern.session.store import SessionFolder
@@ -100,7 +101,7 @@ def per_iteration(folder: Path) -> None:
             log=log,
             model=Instant(),
             budget=Budget(BudgetLimits(iterations=2 * ITERATIONS)),
-            compute=LocalCompute(PlainSandbox()),
+            compute=LocalCompute(Choice("none", folder)),
             approve=lambda plan: True,
             listeners=[lambda event: times.append(time.perf_counter()) if event.type == "tool.result" else None],
             stop=threading.Event(),

@@ -12,11 +12,10 @@ from ml_intern.judge.audit import Auditor, EvaluationError, Rows
 from ml_intern.plan.plan_file import dump_plan
 from ml_intern.publish.evaluate_again import evaluate_again
 from ml_intern.publish.verify import not_scored_again
-from ml_intern.run.compute.local import LocalCompute
-from ml_intern.run.sandbox.plain import PlainSandbox
 from ml_intern.run.spec import RunResult, RunSpec
 from tests.judge.synthetic import criterion, experiment
 from tests.judge.workshop import PREDICT, Workshop, at_the_end, changed
+from tests.support.compute import shared_compute
 
 HONEST = """
 import argparse, json, os, random, time
@@ -46,7 +45,7 @@ def auditor(folder: Path, script: str, compute: Any = None, **changes: Any) -> A
     scripts.mkdir()
     (scripts / "evaluate.py").write_text(script)
     one = experiment(audited=[AUDITED | changes], timeout_seconds=20)
-    return Auditor(one, scripts, folder / "audit", compute or LocalCompute(PlainSandbox()), threading.Event())
+    return Auditor(one, scripts, folder / "audit", compute or shared_compute(), threading.Event())
 
 
 def raised(folder: Path, script: str, **changes: Any) -> set[str]:
@@ -99,7 +98,7 @@ class Spy:
 
     def execute(self, spec: RunSpec, stop: threading.Event) -> RunResult:
         self.specs.append(spec)
-        return LocalCompute(PlainSandbox()).execute(spec, stop)
+        return shared_compute().execute(spec, stop)
 
 
 def test_the_evaluator_is_told_nothing_of_run_variant_or_seed(tmp_path: Path) -> None:
@@ -301,7 +300,7 @@ def test_published_audited_numbers_can_be_evaluated_again(tmp_path: Path) -> Non
     shop = Workshop(tmp_path / "shop", {"evaluate.py": HONEST}, audited_changes())
     shop.confirmed(1)
     folder = published(shop, tmp_path / "published")
-    compute = LocalCompute(PlainSandbox())
+    compute = shared_compute()
     assert not_scored_again(folder) == ("trueness",)
     assert list(evaluate_again(folder, compute)) == []
     script = folder / "experiments" / shop.experiment.id / "evaluate.py"

@@ -10,9 +10,9 @@ import pytest
 
 from ml_intern.judge.tables import DataError
 from ml_intern.run.compute.local import LocalCompute
-from ml_intern.run.sandbox.plain import PlainSandbox
 from ml_intern.run.spec import RunResult, RunSpec
 from tests.judge.workshop import DATA, PREDICT, SEEDS, TRAIN, Workshop, at_the_end, changed
+from tests.support.compute import chosen
 
 FIXED = {"data": {"name": "n", "revision": "r", "inputs": ["x"], "label": "y", "split": "fixed"}}
 SAVE = 'save_file({"weights": weights}, args.out / "model.safetensors")'
@@ -295,7 +295,7 @@ class Interrupted(LocalCompute):
     """Its person presses Ctrl-C as the third run (data, train, predict, …) begins."""
 
     def __init__(self) -> None:
-        super().__init__(PlainSandbox(), slots=1)
+        super().__init__(chosen("none"), slots=1)
         self.executed = 0
 
     def execute(self, spec: RunSpec, stop: threading.Event) -> RunResult:

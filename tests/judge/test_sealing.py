@@ -10,7 +10,9 @@ import pytest
 
 from ml_intern.judge.splits import Split, draw_split
 from ml_intern.judge.tables import read_table
+from ml_intern.run.selfcheck import ISOLATING
 from tests.judge.workshop import PREDICT, TRAIN, Workshop, at_the_end, changed
+from tests.support.compute import require
 
 # Writes down every file below a folder, every row of every table in it, and the process's own surroundings.
 LOOK = """
@@ -111,32 +113,39 @@ def test_prediction_is_given_neither_the_variant_nor_the_seed(tmp_path: Path) ->
 
 
 # Beyond what they are given, scripts in a plain subprocess (tier C) reach whatever the harness reaches. Each of these
-# is a cheat that is NOT caught there; the sandboxes with isolation must keep it out.
-in_reach = pytest.mark.xfail(strict=True, reason="tier C does not isolate: only a sandbox keeps this out")
+# is a cheat that is NOT caught there; the sandboxes with isolation keep it out.
+unsealed = pytest.mark.xfail(strict=True, reason="tier C does not isolate: only a sandbox keeps this out")
+in_reach = pytest.mark.parametrize("kind", [*ISOLATING, pytest.param("none", marks=unsealed)])
 
 
 @in_reach
-def test_training_cannot_climb_to_the_sealed_rows(tmp_path: Path) -> None:
+def test_training_cannot_climb_to_the_sealed_rows(tmp_path: Path, kind: str) -> None:
+    require(kind)
     code = 'assert not [*args.data.parent.parent.glob("*/table/*.arrow")], "the whole table is in reach"'
-    assert Workshop(tmp_path, {"train.py": at_the_end(TRAIN, code)}).confirmed(1).outcomes == {"ok"}
+    assert Workshop(tmp_path, {"train.py": at_the_end(TRAIN, code)}, sandbox=kind).confirmed(1).outcomes == {"ok"}
 
 
 @in_reach
-def test_prediction_cannot_climb_to_the_labels(tmp_path: Path) -> None:
+def test_prediction_cannot_climb_to_the_labels(tmp_path: Path, kind: str) -> None:
+    require(kind)
     code = 'assert not [*args.model.parents[3].glob("data/*/table/*.arrow")], "the labels are in reach"'
-    assert Workshop(tmp_path, {"predict.py": at_the_end(PREDICT, code)}).confirmed(1).outcomes == {"ok"}
+    assert Workshop(tmp_path, {"predict.py": at_the_end(PREDICT, code)}, sandbox=kind).confirmed(1).outcomes == {"ok"}
 
 
 @in_reach
-def test_prediction_cannot_climb_to_the_other_runs(tmp_path: Path) -> None:
+def test_prediction_cannot_climb_to_the_other_runs(tmp_path: Path, kind: str) -> None:
+    require(kind)
     code = 'assert not [*args.model.parents[2].glob("*/out/metrics.jsonl")], "other runs are in reach"'
-    assert Workshop(tmp_path, {"predict.py": at_the_end(PREDICT, code)}).confirmed(1).outcomes == {"ok"}
+    assert Workshop(tmp_path, {"predict.py": at_the_end(PREDICT, code)}, sandbox=kind).confirmed(1).outcomes == {"ok"}
 
 
 @in_reach
-def test_training_cannot_reach_the_ledger(tmp_path: Path) -> None:
+def test_training_cannot_reach_the_ledger(tmp_path: Path, kind: str) -> None:
+    require(kind)
     code = 'assert not (args.out.parents[2] / "evidence.jsonl").exists() or args.variant == "zebra"'
-    assert Workshop(tmp_path, {"train.py": at_the_end(TRAIN, code)}, slots=1).confirmed(1).outcomes == {"ok"}
+    assert Workshop(tmp_path, {"train.py": at_the_end(TRAIN, code)}, sandbox=kind, slots=1).confirmed(1).outcomes == {
+        "ok"
+    }
 
 
 # What no sandbox keeps out, and no guard sees.

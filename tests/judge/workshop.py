@@ -18,9 +18,8 @@ from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.verdict import Verdict
 from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.run.compute.base import Compute
-from ml_intern.run.compute.local import LocalCompute
-from ml_intern.run.sandbox.plain import PlainSandbox
 from tests.judge.synthetic import criterion, experiment, plan_of
+from tests.support.compute import shared_compute
 
 SEEDS = 3
 
@@ -123,6 +122,7 @@ class Workshop:
     scripts: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)  # to the experiment
     slots: int = 2
+    sandbox: str = "none"  # a kind
 
     def __post_init__(self) -> None:
         fields: dict[str, Any] = {
@@ -146,7 +146,7 @@ class Workshop:
 
     def laboratory(self, compute: Compute | None = None) -> Laboratory:
         """As a session makes it; another one is what a resumed session has."""
-        compute = compute or LocalCompute(PlainSandbox(), slots=self.slots)
+        compute = compute or shared_compute(self.sandbox, self.slots)
         stop = threading.Event()
         return Laboratory(self.plan, self.experiment, self.places, compute, self.ledger, stop, lambda *_: None)
 

@@ -12,8 +12,7 @@ from ml_intern.judge.metrics import is_metric
 from ml_intern.plan.claim import Claim
 from ml_intern.plan.plan import Experiment, PaperRef, Plan, Scale
 from ml_intern.recipes.book import Recipe, load_book
-from ml_intern.run.compute.local import LocalCompute
-from ml_intern.run.sandbox.plain import PlainSandbox
+from tests.support.compute import shared_compute
 
 BOOK = load_book()
 RECIPES = pytest.mark.parametrize("recipe", BOOK, ids=lambda recipe: recipe.id)
@@ -37,7 +36,7 @@ def laboratory(recipe: Recipe, folder: Path) -> Laboratory:
     places.scripts.mkdir()
     for name in recipe.files:
         (places.scripts / name).write_text(recipe.script(name), encoding="utf-8")
-    compute, ledger = LocalCompute(PlainSandbox(), 1), Ledger(folder / "evidence.jsonl")
+    compute, ledger = shared_compute("none", 1), Ledger(folder / "evidence.jsonl")
     return Laboratory(plan, plan.experiments[0], places, compute, ledger, threading.Event(), lambda type, data: None)
 
 

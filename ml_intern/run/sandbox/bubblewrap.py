@@ -8,6 +8,7 @@ own folders (where its Python often lies) are closed to everybody else.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -17,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_intern.errors import RunError
@@ -63,6 +64,7 @@ class BubblewrapSandbox:
         self._version = _version(binary)
         self._root = os.geteuid() == 0
         self._setpriv = shutil.which("setpriv", path="/usr/bin:/bin") if self._root else None
+        self._prlimit = shutil.which("prlimit", path="/usr/bin:/bin")
         if self._root and self._setpriv is None:
             raise RunError("As root the sandbox needs `setpriv` to become another user.", next="Install util-linux.")
 
@@ -93,8 +95,12 @@ class BubblewrapSandbox:
         inner += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(spec.cwd)]
         inner += ["--clearenv", *_environment(spec)]
         inner += ["--seccomp", str(seccomp), "--json-status-fd", str(status), "--block-fd", str(block), "--"]
-        inner += [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
+        inner += [*self._counted(spec.limits), sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
         return [*self._as_nobody(self._view(spec, reads, writes)), *inner] if self._root else inner
+
+    def _counted(self, limits: Limits) -> list[str]:
+        """The number of processes has to be limited from inside: only there are they counted for this run alone."""
+        return [self._prlimit, f"--nproc={limits.processes}", "--"] if self._prlimit else []
 
     def _view(self, spec: RunSpec, reads: list[Path], writes: list[Path], *, nested: bool = False) -> list[str]:
         """What is seen. `nested`: from inside such a view, where everything lies already where it is to be."""
@@ -178,9 +184,8 @@ def _version(binary: Path) -> str:
 
 @dataclass
 class _BubblewrapCommand(Command):
-    """Waits until the sandbox stands, sets its limits from outside, and only then lets the script begin."""
+    """Waits until the sandbox stands, takes hold of its first process, and only then lets the script begin."""
 
-    limits: Limits = field(default_factory=Limits)
     writes: tuple[Path, ...] = ()
     status: int = -1  # reading end: bubblewrap tells the first process inside, and the exit code
     release: int = -1  # writing end: the script begins when something is written
@@ -198,7 +203,9 @@ class _BubblewrapCommand(Command):
         os.lseek(seccomp, 0, os.SEEK_SET)
         argv = sandbox.argv(spec, reads, writes, status_in, block, seccomp)
         fds = (status_in, block, seccomp)
-        return cls(argv, {}, fds, limits=spec.limits, writes=tuple(writes), status=status, release=release)
+        # Before it becomes bubblewrap: in many containers not even root may set the limits of another process.
+        before = functools.partial(limit, 0, spec.limits)
+        return cls(argv, {}, fds, before_exec=before, writes=tuple(writes), status=status, release=release)
 
     def started(self, pid: int) -> None:
         self._close_inherited()
@@ -210,7 +217,6 @@ class _BubblewrapCommand(Command):
             return
         with contextlib.suppress(OSError):
             self.inside = os.pidfd_open(int(first))
-            limit(int(first), self.limits, processes=True)
             os.write(self.release, b"1")
 
     def kill(self) -> None:

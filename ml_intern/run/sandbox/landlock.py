@@ -91,7 +91,7 @@ class LandlockSandbox:
         program = self._filter or b""
 
         def confine() -> None:
-            limit(0, spec.limits, processes=False)
+            limit(0, spec.limits)
             if self._root:
                 os.setgroups([])
                 os.setresgid(NOBODY, NOBODY, NOBODY)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ml_intern.run.spec import Limits
 
 
-def limit(pid: int, limits: Limits, *, processes: bool) -> None:
-    """Sets file size, core dumps and open files of `pid` (0: this process); with `processes` also how many it may
-    start, which makes sense only where they are counted for this run alone (a user namespace of its own)."""
+def limit(pid: int, limits: Limits) -> None:
+    """Sets file size, core dumps and open files of `pid` (0: this process). The number of processes is not set: the
+    kernel counts it over everything that a user runs."""
     try:
         import resource
 
@@ -19,7 +19,5 @@ def limit(pid: int, limits: Limits, *, processes: bool) -> None:
         if hard != resource.RLIM_INFINITY:
             files = min(files, hard)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (files, files))
-        if processes:
-            resource.prlimit(pid, resource.RLIMIT_NPROC, (limits.processes, limits.processes))
     except (ImportError, AttributeError, OSError):  # no prlimit here (macOS), or the process has already ended
         return

@@ -17,8 +17,7 @@ class _PlainCommand(Command):
     limits: Limits = field(default_factory=Limits)
 
     def started(self, pid: int) -> None:
-        # The number of processes is not limited here: it is counted over everything that this user runs.
-        limit(pid, self.limits, processes=False)
+        limit(pid, self.limits)
 
 
 class PlainSandbox:

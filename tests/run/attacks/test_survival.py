@@ -1,0 +1,119 @@
+"""What lives on, and what does not, when the harness, the supervisor or both are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ml_intern.run import journal
+from ml_intern.run.spec import Limits, RunSpec
+from tests.run.test_supervisor import processes_with
+from tests.support.compute import chosen, every_kind, require, shared_compute
+
+ROOT = Path(__file__).parents[3]
+HARNESS = """
+import sys, threading
+from ml_intern.run.compute.local import LocalCompute
+from ml_intern.run.sandbox.choice import Choice
+from ml_intern.run.spec import RunSpec
+from pathlib import Path
+compute = LocalCompute(Choice(sys.argv[1], Path(sys.argv[2])), 1)
+print(compute.execute(RunSpec.model_validate_json(sys.argv[3]), threading.Event()).outcome)
+"""
+
+
+class Started:
+    """A harness of its own process, in the middle of a run that sleeps for `seconds`, with a child that has a mark."""
+
+    def __init__(self, kind: str, folder: Path, seconds: float) -> None:
+        require(kind)
+        self.kind, self.mark = kind, f"survivor-{folder.name}-{kind}"
+        script = folder / "script" / "script.py"
+        script.parent.mkdir()
+        child = f"[sys.executable, '-c', 'import time; time.sleep(60)', {self.mark!r}]"
+        script.write_text(
+            "import subprocess, sys, time\n"
+            f"subprocess.Popen({child}, start_new_session=True)\n"
+            f"time.sleep({seconds})\nprint('came to its end')\n"
+        )
+        self.spec = RunSpec(
+            run_id="r1",
+            script=script,
+            arguments=(),
+            cwd=folder / "cwd",
+            log=folder / "log.txt",
+            limits=Limits(seconds=60),
+        )
+        command = [sys.executable, "-c", HARNESS, kind, str(chosen(kind).home), self.spec.model_dump_json()]
+        self.harness = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        wait_until(lambda: bool(processes_with(self.mark)))
+
+    @property
+    def supervisor(self) -> int:
+        return journal.standing(self.spec.journal).pid
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@every_kind
+def test_35_a_run_outlives_its_harness_and_the_next_one_takes_it_over(kind: str, tmp_path: Path) -> None:
+    started = Started(kind, tmp_path, seconds=3)
+    started.harness.kill()
+    started.harness.wait()
+    assert processes_with(started.mark)
+    result = shared_compute(kind).execute(started.spec, threading.Event())
+    assert (result.outcome, result.tail) == ("ok", "came to its end\n")
+    assert result.wall_seconds > 2.9
+    assert processes_with(started.mark) == []
+
+
+@every_kind
+def test_a_run_that_ended_while_nobody_looked_is_taken_as_it_ended(kind: str, tmp_path: Path) -> None:
+    started = Started(kind, tmp_path, seconds=0.5)
+    started.harness.kill()
+    wait_until(lambda: not journal.standing(started.spec.journal).alive)
+    before = time.monotonic()
+    result = shared_compute(kind).execute(started.spec, threading.Event())
+    assert (result.outcome, result.tail) == ("ok", "came to its end\n")
+    assert time.monotonic() - before < 0.4
+    other = started.spec.model_copy(update={"inputs": "something else"})
+    assert json.loads(other.journal.read_text().splitlines()[0])["digest"] != other.digest()
+    assert shared_compute(kind).execute(other, threading.Event()).wall_seconds > 0.4  # run anew
+
+
+@every_kind
+def test_a_run_dies_with_its_supervisor_and_the_harness_says_so(kind: str, tmp_path: Path) -> None:
+    started = Started(kind, tmp_path, seconds=60)
+    os.kill(started.supervisor, signal.SIGKILL)
+    assert started.harness.communicate(timeout=10)[0] == "killed\n"
+    wait_until(lambda: processes_with(started.mark) == [], seconds=2)
+
+
+@every_kind
+def test_nothing_lives_on_after_both_are_killed(kind: str, tmp_path: Path) -> None:
+    started = Started(kind, tmp_path, seconds=60)
+    supervisor = started.supervisor
+    started.harness.kill()
+    os.kill(supervisor, signal.SIGKILL)
+    wait_until(lambda: processes_with(started.mark) == [], seconds=2)
+    assert not journal.standing(started.spec.journal).alive
+
+
+@every_kind
+def test_a_stop_reaches_a_run_that_was_taken_over(kind: str, tmp_path: Path) -> None:
+    started = Started(kind, tmp_path, seconds=60)
+    started.harness.kill()
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    assert shared_compute(kind).execute(started.spec, stop).outcome == "killed"
+    assert processes_with(started.mark) == []
