@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -26,8 +28,13 @@ _PACKAGES = (
 _TOKENS = ("HF_TOKEN", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY")
 
 
-def doctor() -> None:
+def doctor(
+    attacks: Annotated[bool, typer.Option("--attacks", help="Play attacks on every sandbox that works here.")] = False,
+) -> None:
     """Show Python, packages, cores, memory, GPU, sandbox, tokens (present or not), disk."""
+    if attacks:
+        _attacks(Config.from_environment().home)
+        return
     from ml_intern.run.compute.local import LocalCompute, usable_cores
     from ml_intern.run.sandbox.choice import Choice
 
@@ -68,6 +75,37 @@ def _sandboxes(home: Path) -> None:
         _line("sandbox", choose("auto", home).kind)
     except RunError as error:
         _line("sandbox", " ".join(str(error).split()))
+
+
+def _attacks(home: Path) -> None:
+    """A line for each attack and sandbox; exit code 1 where one was not held although the sandbox claims it."""
+    from ml_intern.run.attacks.case import CASES
+    from ml_intern.run.attacks.play import play
+    from ml_intern.run.attacks.stage import Stage
+    from ml_intern.run.compute.local import LocalCompute
+    from ml_intern.run.sandbox.choice import Choice
+    from ml_intern.run.selfcheck import ISOLATING, examine
+
+    breaches = held = 0
+    for kind in ISOLATING:
+        examined = examine(kind, home)
+        if not examined.works:
+            _line(kind, f"cannot be used: {examined.problem}")
+            continue
+        typer.echo(f"{kind}, tier {examined.tier}:")
+        with Stage() as stage, contextlib.closing(LocalCompute(Choice(kind, home), 1)) as compute:
+            for case in CASES:
+                if kind in case.uncovered:
+                    typer.echo(f"  {case.number:>3}  not covered  {case.name} ({case.uncovered[kind]})")
+                    continue
+                breach = play(case, stage, compute).breach
+                breaches, held = breaches + bool(breach), held + (not breach)
+                typer.echo(
+                    f"  {case.number:>3}  {'BREACH     ' if breach else 'held       '}  {case.name}  {breach}".rstrip()
+                )
+    typer.echo(f"{held} attacks held, {breaches} not.")
+    if breaches or not held:
+        raise typer.Exit(1)
 
 
 def _gpu() -> str:

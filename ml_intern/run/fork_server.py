@@ -25,28 +25,38 @@ from ml_intern.run.supervisor import supervise
 from ml_intern.run.usage import end_descendants
 
 MAX_REQUEST = 1 << 20
+_TAKEN = b"t"
 
 
 def serve(requests: socket.socket, sandbox: Sandbox) -> None:
-    """Forks a supervisor for each request (a RunSpec as JSON, with the descriptor that takes the answer) until the
+    """Has a supervisor ready for each request (a RunSpec as JSON, with the descriptor that takes the answer) until the
     other side is closed. To be called in a process without threads."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors need no one to wait for them
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import psutil  # noqa: F401  # once here, instead of once in every supervisor
 
+    gc.disable()  # a collection would copy what parent and child share
     gc.freeze()
     while True:
-        data, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, 1)
-        if not data:
-            return
-        answer = descriptors[0]
+        reader, taken = os.pipe()
         if os.fork() == 0:
-            requests.close()
-            _guard_and_exit(RunSpec.model_validate_json(data), sandbox, answer)
-        os.close(answer)
+            os.close(reader)
+            _guard_and_exit(requests, sandbox, taken)
+        os.close(taken)
+        told = os.read(reader, 1)
+        os.close(reader)
+        if told != _TAKEN and _is_closed(requests):
+            return
 
 
-def _guard_and_exit(spec: RunSpec, sandbox: Sandbox, answer: int) -> NoReturn:
+def _is_closed(requests: socket.socket) -> bool:
+    try:
+        return requests.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+
+
+def _guard_and_exit(requests: socket.socket, sandbox: Sandbox, taken: int) -> NoReturn:
     """The supervisor's parent, which does nothing but end what a supervisor that was killed leaves behind: the kernel's
     own signal at a parent's death does not reach a process of another user."""
     os.setsid()
@@ -55,13 +65,26 @@ def _guard_and_exit(spec: RunSpec, sandbox: Sandbox, answer: int) -> NoReturn:
         adopt_orphans()
     supervisor = os.fork()
     if supervisor == 0:
-        _supervise_and_exit(spec, sandbox, answer)
-    os.close(answer)
+        _wait_and_exit(requests, sandbox, taken)
+    requests.close()
+    os.close(taken)
     os.waitpid(supervisor, 0)
     with contextlib.suppress(ChildProcessError):  # usually there is none
         while True:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
                 end_descendants(os.getpid())
+    os._exit(0)
+
+
+def _wait_and_exit(requests: socket.socket, sandbox: Sandbox, taken: int) -> NoReturn:
+    """Becomes the supervisor of the next request; forked before there is one, so that none waits for it."""
+    data, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, 1)
+    if data:
+        os.write(taken, _TAKEN)
+    os.close(taken)
+    requests.close()
+    if data:
+        _supervise_and_exit(RunSpec.model_validate_json(data), sandbox, descriptors[0])
     os._exit(0)
 
 
@@ -82,6 +105,7 @@ def _supervise_and_exit(spec: RunSpec, sandbox: Sandbox, answer: int) -> NoRetur
     with contextlib.suppress(OSError):  # a harness that has gone does not read
         while told:
             told = told[os.write(answer, told) :]
+        os.close(answer)  # the harness need not wait until this process has been cleared away
     os._exit(0)
 
 

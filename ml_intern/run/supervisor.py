@@ -20,6 +20,7 @@ from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import Limits, Outcome, RunResult, RunSpec
 from ml_intern.run.usage import FolderWatch, descendants, end_descendants, resident_mb
 
+_FIRST_LOOK = 0.05  # seconds
 _LOOK_EVERY = 0.25  # seconds between two looks at the tree's memory: a look costs about a millisecond
 _POLL_EVERY = 0.02  # where the kernel cannot tell of a process's end
 
@@ -105,7 +106,7 @@ class _Watch:
         """(wait status, CPU seconds of it and of those it waited for)."""
         folders = FolderWatch((self.spec.cwd, *self.spec.writes))
         handle = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
-        next_look = 0.0
+        next_look = time.monotonic() + _FIRST_LOOK
         try:
             while True:
                 pid, status, usage = os.wait4(self.pid, os.WNOHANG)

@@ -12,6 +12,7 @@ import functools
 import importlib.util
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -65,8 +66,14 @@ class BubblewrapSandbox:
         self._root = os.geteuid() == 0
         self._setpriv = shutil.which("setpriv", path="/usr/bin:/bin") if self._root else None
         self._prlimit = shutil.which("prlimit", path="/usr/bin:/bin")
+        self._most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if self._most_files == resource.RLIM_INFINITY:
+            self._most_files = 1 << 20
         if self._root and self._setpriv is None:
             raise RunError("As root the sandbox needs `setpriv` to become another user.", next="Install util-linux.")
+        # Looked up now, in the process that all supervisors are forked from, instead of in each of them.
+        for nested in {False, self._root}:
+            _system_view(gpu=False, nested=nested)
 
     @property
     def tier(self) -> str:
@@ -95,28 +102,24 @@ class BubblewrapSandbox:
         inner += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(spec.cwd)]
         inner += ["--clearenv", *_environment(spec)]
         inner += ["--seccomp", str(seccomp), "--json-status-fd", str(status), "--block-fd", str(block), "--"]
-        inner += [*self._counted(spec.limits), sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
+        inner += [*self._limited(spec.limits), sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
         return [*self._as_nobody(self._view(spec, reads, writes)), *inner] if self._root else inner
 
-    def _counted(self, limits: Limits) -> list[str]:
-        """The number of processes has to be limited from inside: only there are they counted for this run alone."""
-        return [self._prlimit, f"--nproc={limits.processes}", "--"] if self._prlimit else []
+    def _limited(self, limits: Limits) -> list[str]:
+        """Limits are set from inside: only there are processes counted for this run alone, and in many containers not
+        even root may set those of another process."""
+        size, files = limits.file_mb * 2**20, min(limits.open_files, self._most_files)
+        named = {"fsize": size, "core": 0, "nofile": files, "nproc": limits.processes}
+        return [self._prlimit, *(f"--{name}={value}" for name, value in named.items()), "--"] if self._prlimit else []
 
     def _view(self, spec: RunSpec, reads: list[Path], writes: list[Path], *, nested: bool = False) -> list[str]:
         """What is seen. `nested`: from inside such a view, where everything lies already where it is to be."""
-        shown = [*roots.system_folders(), *roots.python_folders(), *(roots.gpu_folders() if spec.gpu else [])]
-        binds = {path: path for path in shown} | roots.system_files()
+        shown = roots.shown_folders(gpu=spec.gpu)
         hidden = [path for path in self.hidden if any(path.is_relative_to(top) for top in shown)]
         own = sorted([*reads, *writes], key=lambda path: len(path.parts))
         # First of all: Python's environment, and a run's own folder, may lie below /tmp.
         arguments = ["--perms", "1777", "--size", str(spec.limits.memory_mb * 2**20 // 4), "--tmpfs", _TEMPORARY]
-        for folder in roots.parents_of([*binds, Path("/proc/x"), Path("/dev/x")]):
-            if folder != Path(_TEMPORARY):
-                arguments += ["--dir", str(folder)]
-        for inside, outside in binds.items():
-            arguments += ["--ro-bind", str(inside if nested else outside), str(inside)]
-        for link, target in roots.system_links().items():
-            arguments += ["--symlink", target, link]
+        arguments += _system_view(gpu=spec.gpu, nested=nested)
         for folder in hidden:
             arguments += ["--perms", "0755", "--size", "1048576", "--tmpfs", str(folder)]
         for folder in roots.parents_of(own):
@@ -146,6 +149,21 @@ class BubblewrapSandbox:
         become = [str(self._setpriv), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         become += ["--bounding-set=-all", "--inh-caps=-all"]
         return [str(self.binary), "--die-with-parent", *drop, *view, *shown, "--", *become]
+
+
+@functools.cache
+def _system_view(*, gpu: bool, nested: bool) -> tuple[str, ...]:
+    """The part of the view that is the same for every run."""
+    binds = {path: path for path in roots.shown_folders(gpu=gpu)} | roots.system_files()
+    arguments: list[str] = []
+    for folder in roots.parents_of([*binds, Path("/proc/x"), Path("/dev/x")]):
+        if folder != Path(_TEMPORARY):
+            arguments += ["--dir", str(folder)]
+    for inside, outside in binds.items():
+        arguments += ["--ro-bind", str(inside if nested else outside), str(inside)]
+    for link, target in roots.system_links().items():
+        arguments += ["--symlink", target, link]
+    return tuple(arguments)
 
 
 def _isolation() -> list[str]:
@@ -203,8 +221,8 @@ class _BubblewrapCommand(Command):
         os.lseek(seccomp, 0, os.SEEK_SET)
         argv = sandbox.argv(spec, reads, writes, status_in, block, seccomp)
         fds = (status_in, block, seccomp)
-        # Before it becomes bubblewrap: in many containers not even root may set the limits of another process.
-        before = functools.partial(limit, 0, spec.limits)
+        # Without `prlimit` the number of processes is not limited. (A `before_exec` makes starting slower.)
+        before = None if sandbox._prlimit else functools.partial(limit, 0, spec.limits)
         return cls(argv, {}, fds, before_exec=before, writes=tuple(writes), status=status, release=release)
 
     def started(self, pid: int) -> None:

@@ -5,6 +5,7 @@ Knows nothing of how a sandbox shows it.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterable
@@ -52,6 +53,12 @@ def python_folders() -> list[Path]:
         tops.append(step.parent.parent)
     found = [top / part for top in dict.fromkeys(tops) if top != Path("/") for part in _PARTS]
     return outermost([path for path in found if path.exists()], covered_by=system_folders())
+
+
+@functools.cache
+def shown_folders(*, gpu: bool) -> tuple[Path, ...]:
+    """All of the machine's folders that a script sees; looked up once in the life of a process."""
+    return (*system_folders(), *python_folders(), *(gpu_folders() if gpu else []))
 
 
 def gpu_devices() -> list[Path]:
