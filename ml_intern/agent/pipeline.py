@@ -10,6 +10,7 @@ from typing import Any
 
 from ml_intern.agent import phases
 from ml_intern.agent.context import Context
+from ml_intern.agent.pdf_inside import pdf_reader
 from ml_intern.errors import ApprovalRefused, BudgetExhausted, DoomLoop, MlInternError
 from ml_intern.judge.decide import decide, needs_second_look
 from ml_intern.judge.guards import script_hashes, with_group_guards
@@ -53,7 +54,8 @@ def read_phase(context: Context, locator: str) -> Paper:
     context.emit("phase.started", phase="read")
     if context.folder.paper.exists():
         return Paper.model_validate_json(context.folder.paper.read_bytes())
-    paper = read_paper(locator, context.config)
+    read_pdf = pdf_reader(context.compute, context.folder.root / "read", context.stop)
+    paper = read_paper(locator, context.config, read_pdf)
     write_whole(context.folder.paper, paper.model_dump_json(indent=1))
     context.emit(
         "paper.read",

@@ -17,6 +17,7 @@ def plan(
     model: Annotated[str, typer.Option(help="`recipes` (no key needed) or any litellm model id.")] = "recipes",
     scale: Annotated[str, typer.Option(help="smoke, small or paper.")] = "small",
     smoke: Annotated[bool, typer.Option("--smoke", help="Tiny sizes, two seeds.")] = False,
+    sandbox: Annotated[str, typer.Option(help="Where a PDF is parsed: auto, bubblewrap, landlock or none.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Write plan.yaml here too.")] = None,
 ) -> None:
     """Draft a plan and print it; edit plan.yaml and give it to `ml-intern run --plan`."""
@@ -28,7 +29,7 @@ def plan(
     from ml_intern.cli.run import SCALES
     from ml_intern.plan.plan_file import dump_plan
     from ml_intern.run.compute.local import LocalCompute
-    from ml_intern.run.sandbox.choice import Choice
+    from ml_intern.run.selfcheck import choose
     from ml_intern.session.log import EventLog
     from ml_intern.session.store import SessionStore, write_whole
     from ml_intern.ui.show import show_plan
@@ -44,7 +45,7 @@ def plan(
             log,
             open_model(model),
             Budget(BudgetLimits()),
-            LocalCompute(Choice("none", config.home)),  # planning runs nothing
+            LocalCompute(choose(sandbox, config.home)),  # a PDF is parsed in it
             approver(False),
         )
         context.emit("session.created", settings={"paper": paper, "model": model, "scale": scale, "plan_only": True})

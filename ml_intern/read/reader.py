@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from ml_intern.config import Config
@@ -17,28 +18,31 @@ from ml_intern.read.paper import Paper, Source
 _TEXT_SUFFIXES = {".tex", ".ltx", ".bib", ".bbl", ".sty", ".cls", ".txt", ".xxx", ""}
 
 
-def read_paper(typed: str, config: Config) -> Paper:
-    """The paper that `typed` names. Raises PaperError with what, why and what to do."""
+PdfReader = Callable[[bytes, Source], Paper]
+
+
+def read_paper(typed: str, config: Config, read_pdf: PdfReader) -> Paper:
+    """The paper that `typed` names; a PDF is given to `read_pdf`. Raises PaperError with what, why and what to do."""
     locator = locate(typed)
     match locator.kind:
         case "arxiv":
-            return _from_arxiv(locator, config)
+            return _from_arxiv(locator, config, read_pdf)
         case "url":
-            return _from_bytes(Downloader(config).get(locator.value, locator.value), locator)
+            return _from_bytes(Downloader(config).get(locator.value, locator.value), locator, read_pdf)
         case "folder":
             return _from_folder(Path(locator.value), locator)
         case "file":
-            return _from_file(Path(locator.value), locator)
+            return _from_file(Path(locator.value), locator, read_pdf)
 
 
-def _from_arxiv(locator: Locator, config: Config) -> Paper:
+def _from_arxiv(locator: Locator, config: Config, read_pdf: PdfReader) -> Paper:
     """Metadata, then the e-print, then the PDF where the e-print is none or cannot be read."""
     downloader = Downloader(config)
     metadata = arxiv_metadata(downloader, config, locator.value)
     try:
-        paper = _from_bytes(arxiv_source(downloader, config, locator.value), locator, metadata.id)
+        paper = _from_bytes(arxiv_source(downloader, config, locator.value), locator, read_pdf, metadata.id)
     except PaperError as error:
-        paper = _from_bytes(arxiv_pdf(downloader, config, locator.value), locator, metadata.id)
+        paper = _from_bytes(arxiv_pdf(downloader, config, locator.value), locator, read_pdf, metadata.id)
         warning = f"read from the PDF, since the source could not be used: {error.what} {error.why}".strip()
         paper = paper.model_copy(update={"warnings": (warning, *paper.warnings)})
     return _with_metadata(paper, metadata)
@@ -54,7 +58,7 @@ def _with_metadata(paper: Paper, metadata: Metadata) -> Paper:
     )
 
 
-def _from_file(path: Path, locator: Locator) -> Paper:
+def _from_file(path: Path, locator: Locator, read_pdf: PdfReader) -> Paper:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -69,7 +73,7 @@ def _from_file(path: Path, locator: Locator) -> Paper:
         if b"\\documentclass" in data or b"\\begin{document}" in data:
             files["00README.txt"] = path.name.encode()
         return read_latex(files, _source("latex", locator, data))
-    return _from_bytes(data, locator)
+    return _from_bytes(data, locator, read_pdf)
 
 
 def _with_inputs(main: Path, data: bytes) -> dict[str, bytes]:
@@ -112,11 +116,9 @@ def _text_files(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def _from_bytes(data: bytes, locator: Locator, arxiv_id: str = "") -> Paper:
+def _from_bytes(data: bytes, locator: Locator, read_pdf: PdfReader, arxiv_id: str = "") -> Paper:
     name = Path(locator.value).name or locator.value
     if data[:1024].lstrip().startswith(b"%PDF-"):
-        from ml_intern.read.pdf import read_pdf
-
         return read_pdf(data, _source("pdf", locator, data, arxiv_id))
     if name.lower().endswith(".pdf") and not is_archive(data):
         raise PaperError(f"{name} is not a PDF.", "it does not begin with %PDF-", "Download it again.")

@@ -8,6 +8,7 @@ import pytest
 from ml_intern.config import Config
 from ml_intern.errors import PaperError
 from ml_intern.read.fetch import Downloader
+from ml_intern.read.pdf import read_pdf
 from ml_intern.read.reader import read_paper
 from tests.e2e.conftest import PAPER, ml_intern
 from tests.support.arxiv import StandInArxiv, serve_arxiv
@@ -44,7 +45,7 @@ def config(arxiv: StandInArxiv, tmp_path: Path) -> Config:
     ],
 )
 def test_every_way_to_name_an_arxiv_paper_reads_its_source(config: Config, typed: str) -> None:
-    paper = read_paper(typed, config)
+    paper = read_paper(typed, config, read_pdf)
     assert paper.title.startswith("Paper ")
     assert paper.authors == ("Ada Author",)
     assert paper.source.arxiv_id.endswith("v1")
@@ -52,15 +53,15 @@ def test_every_way_to_name_an_arxiv_paper_reads_its_source(config: Config, typed
 
 
 def test_a_paper_without_source_is_read_from_its_pdf_with_a_warning(config: Config) -> None:
-    paper = read_paper("2401.05678", config)
+    paper = read_paper("2401.05678", config, read_pdf)
     assert "read from the PDF" in paper.warnings[0]
     assert any("mixup" in text.lower() for _, text in paper.texts())
 
 
 def test_what_was_downloaded_once_is_not_asked_for_again(config: Config, arxiv: StandInArxiv) -> None:
-    read_paper("2401.01234", config)
+    read_paper("2401.01234", config, read_pdf)
     asked = len(arxiv.asked)
-    read_paper("2401.01234", config)
+    read_paper("2401.01234", config, read_pdf)
     assert len(arxiv.asked) == asked == 2
     assert all(agent.startswith("ml-intern/") for agent in arxiv.agents)
 
@@ -91,11 +92,11 @@ def test_requests_keep_their_distance(config: Config, arxiv: StandInArxiv) -> No
 
 def test_an_unknown_id_is_said_to_be_unknown(config: Config) -> None:
     with pytest.raises(PaperError, match=r"no arXiv paper 2401\.99999"):
-        read_paper("2401.99999", config)
+        read_paper("2401.99999", config, read_pdf)
 
 
 def test_a_url_of_a_pdf_is_read(config: Config, arxiv: StandInArxiv) -> None:
-    assert read_paper(f"{arxiv.site}/pdf/2401.05678", config).sections
+    assert read_paper(f"{arxiv.site}/pdf/2401.05678", config, read_pdf).sections
 
 
 def test_no_network_is_said_at_once_with_exit_code_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

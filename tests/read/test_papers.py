@@ -29,7 +29,7 @@ SOURCE = Source(kind="latex", locator="test", sha256="")
 def read(path: Path) -> Paper:
     if not path.exists():
         pytest.skip(f"{path.name} is not at hand: its licence does not let it be copied here")
-    return read_paper(str(path), Config(home=Path("/nonexistent")))
+    return read_paper(str(path), Config(home=Path("/nonexistent")), read_pdf)
 
 
 def latex(text: str) -> Paper:
