@@ -1,4 +1,4 @@
-"""How long a paper takes to read, a PDF in the sandbox that a run would use: `python -m tests.bench.bench_read PAPER [PAPER …]`.
+"""How long a paper takes to read, a PDF in the sandbox of a run: `python -m tests.bench.bench_read [PAPER …]`.
 
 Without a paper: the e-print in examples/. The first reading pays for imports and is not counted.
 """
