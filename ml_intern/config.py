@@ -13,30 +13,36 @@ from ml_intern.errors import InputError
 class Config:
     """Settings of one invocation.
 
-    home: holds `sessions/`, `hub/` and `cache/`. arxiv_api, arxiv_site: base URLs (tests run a stand-in there).
+    home: holds `sessions/`, `hub/`, `store/` and `cache/`. arxiv_api, arxiv_site: base URLs (tests have a stand-in).
     arxiv_interval: least seconds between two requests to arXiv (its terms of use ask for three).
+    max_download: most bytes of one model or data set that is fetched. hub_endpoint: another Hub than the public one.
     """
 
     home: Path
     arxiv_api: str = "https://export.arxiv.org/api/query"
     arxiv_site: str = "https://arxiv.org"
     arxiv_interval: float = 3.0
+    max_download: int = 20_000_000_000
+    hub_endpoint: str | None = None
 
     @classmethod
     def from_environment(cls) -> Config:
-        """Reads `ML_INTERN_HOME`, `ML_INTERN_ARXIV_API`, `ML_INTERN_ARXIV_SITE`, `ML_INTERN_ARXIV_INTERVAL`. Raises
-        InputError."""
+        """Reads `ML_INTERN_HOME`, `ML_INTERN_ARXIV_API`, `ML_INTERN_ARXIV_SITE`, `ML_INTERN_ARXIV_INTERVAL`,
+        `ML_INTERN_MAX_DOWNLOAD_GB`. Raises InputError."""
         import platformdirs
 
         env = os.environ
         home = env.get("ML_INTERN_HOME") or platformdirs.user_data_dir("ml-intern")
         config = cls(home=Path(home).expanduser().absolute())
         interval = env.get("ML_INTERN_ARXIV_INTERVAL") or str(config.arxiv_interval)
+        most = env.get("ML_INTERN_MAX_DOWNLOAD_GB") or str(config.max_download / 1e9)
         return cls(
             home=config.home,
             arxiv_api=env.get("ML_INTERN_ARXIV_API") or config.arxiv_api,
             arxiv_site=env.get("ML_INTERN_ARXIV_SITE") or config.arxiv_site,
-            arxiv_interval=_seconds("ML_INTERN_ARXIV_INTERVAL", interval),
+            arxiv_interval=_number("ML_INTERN_ARXIV_INTERVAL", interval, "a number of seconds, like 3"),
+            hub_endpoint=env.get("HF_ENDPOINT") or None,
+            max_download=int(1e9 * _number("ML_INTERN_MAX_DOWNLOAD_GB", most, "a number of gigabytes, like 20")),
         )
 
     @property
@@ -48,15 +54,19 @@ class Config:
         return self.home / "hub"
 
     @property
+    def store(self) -> Path:
+        return self.home / "store"
+
+    @property
     def cache(self) -> Path:
         return self.home / "cache"
 
 
-def _seconds(name: str, value: str) -> float:
+def _number(name: str, value: str, wanted: str) -> float:
     try:
-        seconds = float(value)
+        number = float(value)
     except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 3600:
-        raise InputError(f"{name} is {value!r}.", next="Give a number of seconds, like 3.")
-    return seconds
+        number = -1.0
+    if not 0 <= number < 3600:
+        raise InputError(f"{name} is {value!r}.", next=f"Give {wanted}.")
+    return number

@@ -11,7 +11,7 @@ from ml_intern.judge.metrics import metric_names
 from ml_intern.recipes.book import load_book
 from ml_intern.resources import prompts_dir, render_prompt
 
-EXPERIMENT = load_book()[0].at("smoke") | {"id": "e", "title": "t", "audited": []}
+EXPERIMENT = load_book()[0].at("smoke") | {"id": "e", "title": "t", "audited": [], "resources": []}
 VALUES: dict[str, dict[str, Any]] = {
     "claims": {
         "title": "T",

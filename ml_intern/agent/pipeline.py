@@ -22,6 +22,9 @@ from ml_intern.plan.plan_file import dump_plan, load_plan, parse_plan
 from ml_intern.publish.bundle import PublishInput, publish
 from ml_intern.read.paper import Paper
 from ml_intern.read.reader import read_paper
+from ml_intern.run.resources.broker import Broker, Provided
+from ml_intern.run.resources.resource import Resource
+from ml_intern.run.resources.store import Store
 from ml_intern.session.store import write_whole
 
 _CIRCLES_AT_MOST = 2  # experiments given up for going in circles before the run stops
@@ -80,10 +83,35 @@ def plan_phase(context: Context, paper: Paper | None, plan_text: str, scale: Sca
         if paper is None:
             raise MlInternError("There is neither a paper nor a plan.", next="Give --paper or --plan.")
         plan = phases.draft_plan(context, paper, phases.find_claims(context, paper), scale)
+    plan = pinned(plan, broker(context))
     phases.check_metrics(plan)
     write_whole(path, dump_plan(plan))
     context.emit("plan.drafted", digest=plan.digest(), experiments=len(plan.experiments), claims=len(plan.claims))
     return plan
+
+
+def broker(context: Context) -> Broker:
+    """What fetches models, data sets and packages for this session, and logs it."""
+
+    def tell(resource: Resource, digest: str) -> None:
+        context.emit("resource.fetched", name=resource.name, shown=resource.shown, digest=digest)
+
+    return Broker(Store(context.config.store), context.config.max_download, context.config.hub_endpoint, tell)
+
+
+def pinned(plan: Plan, by: Broker) -> Plan:
+    """The plan with every resource at its exact commit and every missing package with its hash; size and licence stand
+    in it before a person approves. Raises ResourceError."""
+    experiments = [
+        one.model_copy(
+            update={
+                "resources": tuple(by.pin(resource) for resource in one.resources),
+                "requirements": by.pin_packages(one.requirements),
+            }
+        )
+        for one in plan.experiments
+    ]
+    return plan.model_copy(update={"experiments": tuple(experiments)})
 
 
 def approve_phase(context: Context, plan: Plan) -> None:
@@ -112,9 +140,14 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
     if experiment.id in state.blocked:
         return
     frozen = folder.frozen(experiment.id)
+    provided = broker(context).provide(
+        experiment.resources, experiment.requirements, folder.root / "resources" / experiment.id
+    )
     if experiment.id not in state.built:
         context.emit("phase.started", phase="build", experiment=experiment.id)
-        ended = phases.build_scripts(context, paper, _laboratory(context, plan, experiment, ledger, frozen=False))
+        ended = phases.build_scripts(
+            context, paper, _laboratory(context, plan, experiment, ledger, provided, frozen=False)
+        )
         if not ended.done:
             context.emit("experiment.blocked", experiment=experiment.id, reason=ended.note)
             return
@@ -127,7 +160,7 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
             f"{frozen} has another hash than the session's log",
             "Start a new run.",
         )
-    laboratory = _laboratory(context, plan, experiment, ledger, frozen=True)
+    laboratory = _laboratory(context, plan, experiment, ledger, provided, frozen=True)
     context.emit("phase.started", phase="confirm", experiment=experiment.id)
     context.budget.check()
     laboratory.confirm(experiment.seeds.confirm)
@@ -191,7 +224,7 @@ def publish_phase(
             experiments={e.id: folder.frozen(e.id) for e in plan.experiments if folder.frozen(e.id).exists()},
             runs=folder.root / "runs",
             predictions=folder.predictions,
-            environment_lock=environment_lock(),
+            environment_lock=environment_lock() + _layers(plan),
             discussion=discussion,
             notes=state.notes,
             blocked=state.blocked,
@@ -206,11 +239,23 @@ def publish_phase(
     context.emit("published", path=str(target))
 
 
-def _laboratory(context: Context, plan: Plan, experiment: Experiment, ledger: Ledger, frozen: bool) -> Laboratory:
+def _laboratory(
+    context: Context, plan: Plan, experiment: Experiment, ledger: Ledger, provided: Provided, frozen: bool
+) -> Laboratory:
     folder = context.folder
     scripts = folder.frozen(experiment.id) if frozen else folder.experiment(experiment.id)
     places = Places(scripts, folder.data(experiment.id), folder.root / "runs", folder.predictions)
-    return Laboratory(plan, experiment, places, context.compute, ledger, context.stop, _notifier(context))
+    return Laboratory(plan, experiment, places, context.compute, ledger, context.stop, _notifier(context), provided)
+
+
+def _layers(plan: Plan) -> str:
+    """Packages beyond the environment, by experiment, as comments of the published lock."""
+    return "".join(
+        f"# {experiment.id} only: {one.split()[0]}\n"
+        for experiment in plan.experiments
+        for one in experiment.requirements
+        if " " in one
+    )
 
 
 def _notifier(context: Context) -> Callable[[str, dict[str, Any]], None]:

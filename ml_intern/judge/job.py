@@ -14,6 +14,7 @@ from ml_intern.judge.evidence import Phase
 from ml_intern.judge.metrics import OUTSIDE
 from ml_intern.judge.splits import Split
 from ml_intern.plan.plan import Experiment, MetricSpec
+from ml_intern.run.resources.broker import Provided
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Job:
     predictions: Path
     plan: str
     environment: str
+    provided: Provided
     auditor: Auditor | None
     base_models: tuple[BaseModel, ...]
     baselines: Baselines

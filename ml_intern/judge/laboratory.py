@@ -28,8 +28,9 @@ from ml_intern.judge.measure import measure
 from ml_intern.judge.metrics import OUTSIDE
 from ml_intern.judge.splits import Split, check_split, describe_split, draw_split
 from ml_intern.judge.tables import DataError, read_table, write_table
-from ml_intern.plan.plan import Experiment, Plan
+from ml_intern.plan.plan import Experiment, Plan, StartingModel
 from ml_intern.run.compute.base import Compute
+from ml_intern.run.resources.broker import Provided
 from ml_intern.run.spec import Limits, RunSpec
 
 
@@ -69,13 +70,15 @@ class Laboratory:
         ledger: Ledger,
         stop: threading.Event,
         notify: Callable[[str, dict[str, Any]], None],
+        provided: Provided | None = None,
     ) -> None:
         self.plan, self.experiment, self.places = plan, experiment, places
         self._compute, self._ledger, self._stop, self._notify = compute, ledger, stop, notify
         self._prepared: tuple[str, _Prepared] | None = None
         self._auditors: dict[str, Auditor] = {}
-        self._base_models = find_base_models(experiment.base_models)
-        self._environment = hashlib.sha256(environment_lock().encode()).hexdigest()
+        self._provided = provided or Provided()
+        self._base_models = find_base_models(with_fetched(experiment, self._provided))
+        self._environment = hashlib.sha256((environment_lock() + layer_lock(self._provided)).encode()).hexdigest()
 
     def smoke(self, variant: str = "") -> str:
         """Data, split, and one tiny run of `variant` (empty: the first). Raises MlInternError with what failed."""
@@ -206,6 +209,7 @@ class Laboratory:
             predictions=self.places.predictions,
             plan=self.plan.digest(),
             environment=self._environment,
+            provided=self._provided,
             auditor=self._auditor(hashes),
             base_models=self._base_models,
             baselines=prepared.baselines,
@@ -226,7 +230,7 @@ class Laboratory:
     def _prepare(self) -> _Prepared:
         """Runs data.py once for each version of it and its settings."""
         hashes = guards.script_hashes(self.places.scripts)
-        key = f"{hashes.get('data.py')}/{hashes.get('settings.json')}"
+        key = f"{hashes.get('data.py')}/{hashes.get('settings.json')}{self._provided.digest}"
         if self._prepared is not None and self._prepared[0] == key:
             return self._prepared[1]
         folder = self.places.data / hashlib.sha256(key.encode()).hexdigest()[:12]
@@ -244,11 +248,12 @@ class Laboratory:
         spec = RunSpec(
             run_id=f"data-{self.experiment.id}",
             script=self.places.scripts / "data.py",
-            arguments=("--raw", str(raw), "--out", str(out)),
+            arguments=("--raw", str(self._provided.datasets or raw), "--out", str(out)),
             cwd=folder / "cwd",
             log=folder / "data.log",
-            reads=(self.places.scripts,),
+            reads=(self.places.scripts, *self._provided.reads, *self._provided.data_reads),
             writes=(raw, out),
+            environment=self._provided.environment,
             limits=Limits(seconds=self.experiment.timeout_seconds, memory_mb=self.experiment.memory_mb),
         )
         result = self._compute.execute(spec, self._stop)
@@ -292,6 +297,22 @@ def environment_lock() -> str:
     """Every installed distribution as `name==version`, sorted: what the runs of this machine use."""
     found = {(d.metadata["Name"] or "").lower().replace("_", "-"): d.version for d in metadata.distributions()}
     return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()) if name)
+
+
+def layer_lock(provided: Provided) -> str:
+    """The packages beyond the environment, as they stand in its lock."""
+    return "".join(f"{line.split()[0]}\n" for line in provided.lock)
+
+
+def with_fetched(experiment: Experiment, provided: Provided) -> list[StartingModel]:
+    """The plan's starting models; those that were fetched as a resource lie where they were put."""
+    fetched = {resource.id: resource.name for resource in experiment.resources if resource.kind == "model"}
+    return [
+        model.model_copy(update={"path": str((provided.models / fetched[model.id]).resolve())})
+        if provided.models is not None and not model.path and model.id in fetched
+        else model
+        for model in experiment.base_models
+    ]
 
 
 def _guards_line(record: Evidence) -> str:

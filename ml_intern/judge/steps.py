@@ -27,8 +27,9 @@ def training(job: Job) -> RunSpec:
         arguments=(*arguments, "--smoke") if job.smoke else tuple(arguments),
         cwd=job.folder / "cwd",
         log=job.folder / "train.log",
-        reads=(job.scripts, job.data, *_starting_models(job.experiment)),
+        reads=(job.scripts, job.data, *_starting_models(job.experiment), *job.provided.reads),
         writes=(out,),
+        environment=job.provided.environment,
         inputs=_hash_of_inputs(job),
         limits=_limits(job.experiment),
     )
@@ -74,8 +75,9 @@ def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
         arguments=arguments,
         cwd=folder / "cwd",
         log=job.folder / "predict.log",
-        reads=(folder / "model", folder / "inputs"),
+        reads=(folder / "model", folder / "inputs", *(() if own else job.provided.reads)),
         writes=(folder,),
+        environment={} if own else job.provided.environment,
         limits=_limits(job.experiment),
     )
 
@@ -101,6 +103,7 @@ def _hash_of_inputs(job: Job) -> str:
         job.plan,
         job.environment,
         job.data_hash,
+        job.provided.digest,
         *(f"{name}={one}" for name, one in sorted(job.script_hashes.items())),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

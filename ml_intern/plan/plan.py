@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ml_intern.plan.claim import Claim, Kind
+from ml_intern.run.resources.packages import is_exact
+from ml_intern.run.resources.resource import Resource
 
 Scale = Literal["smoke", "small", "paper"]
 Setting = Literal["same", "scaled down", "analogue"]
@@ -156,8 +158,9 @@ class Seeds(_Strict):
 class Experiment(_Strict):
     """Variants that differ in one thing, trained on the same data with the same seeds.
 
-    settings: for every variant's training. smoke: overrides for a tiny run. `crash` says what a seed counts as that
-    crashes or diverges. expected_seconds: of one training run on one core.
+    resources: models and data sets that the harness fetches; requirements: packages beyond the installed ones, each
+    `name==version`. settings: for every variant's training. smoke: overrides for a tiny run. `crash` says what a seed
+    counts as that crashes or diverges. expected_seconds: of one training run on one core.
     """
 
     id: Name
@@ -171,6 +174,8 @@ class Experiment(_Strict):
     metrics: tuple[MetricSpec, ...] = Field(min_length=1)
     audited: tuple[AuditedMetric, ...] = ()
     base_models: tuple[StartingModel, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    requirements: tuple[str, ...] = ()
     select: MetricSpec
     select_higher_is_better: bool
     tests: tuple[ClaimTest, ...] = Field(min_length=1)
@@ -188,6 +193,10 @@ class Experiment(_Strict):
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             raise ValueError(f"experiment {self.id}: two variants have the same name")
+        if len({resource.name for resource in self.resources}) != len(self.resources):
+            raise ValueError(f"experiment {self.id}: two resources have the same name")
+        if loose := [one for one in self.requirements if not is_exact(one)]:
+            raise ValueError(f"experiment {self.id}: the requirement {loose[0]!r} is not exact: name==version")
         if self.select.rows != "validation":
             raise ValueError(
                 f"experiment {self.id}: the published run is chosen on validation, not on {self.select.rows}"
@@ -267,7 +276,12 @@ class Plan(_Strict):
 
     def digest(self) -> str:
         """sha256 of the plan's content, independent of its layout as YAML."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        content = self.model_dump(mode="json")
+        for experiment in content["experiments"]:
+            for later in ("resources", "requirements"):  # a plan without them keeps the hash it had before they were
+                if not experiment[later]:
+                    del experiment[later]
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def seeds(self, experiment: str, phase: Literal["explore", "confirm"], count: int) -> tuple[int, ...]:

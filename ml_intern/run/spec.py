@@ -33,7 +33,8 @@ class RunSpec(BaseModel):
 
     `log` receives stdout and stderr together. `threads` is the number of cores it may use. In an isolating sandbox it
     sees the script, `reads` (read-only, also where one lies in a folder of `writes`) and `writes`, and nothing else of
-    the person's files; `cwd` is writable without being named. `gpu`: whether it may use the machine's GPUs. `inputs`: a
+    the person's files; `cwd` is writable without being named. `environment`: variables
+    beside the clean ones. `gpu`: whether it may use the machine's GPUs. `inputs`: a
     hash of what it reads; after a crash of the harness a run is taken over only where it is the same.
     """
 
@@ -47,6 +48,7 @@ class RunSpec(BaseModel):
     threads: int = 1
     reads: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = ()
+    environment: dict[str, str] = {}
     gpu: bool = False
     inputs: str = ""
     limits: Limits = Limits()

@@ -24,6 +24,7 @@ EventType = Literal[
     "model.failed",
     "tool.intent",
     "tool.result",
+    "resource.fetched",
     "experiment.built",
     "experiment.blocked",
     "run.started",

@@ -65,6 +65,8 @@ def describe(event: Event) -> str:
             return f"phase: {data['phase']}" + (f" {data['experiment']}" if "experiment" in data else "")
         case "sandbox.chosen":
             return f"sandbox: tier {data['tier']}"
+        case "resource.fetched":
+            return f"resource {data['name']}: {data['shown']}"
         case "paper.read":
             return f"read {data['title']!r}: {data['sections']} sections, {data['tables']} tables"
         case "claims.grounded":

@@ -46,6 +46,8 @@ def show_plan(plan: Plan, console: Console) -> None:
             if seeds.confirm > 1
             else "",
         ]
+        lines += [f"  fetches {resource.name}: {resource.shown}" for resource in experiment.resources]
+        lines += [f"  installs {one.split()[0]} for its scripts alone" for one in experiment.requirements if " " in one]
         lines += [f"  deviates: {deviation}" for deviation in experiment.deviations]
         console.print(Text(printable("\n".join(lines))))
     if plan.findings:

@@ -37,4 +37,5 @@ def clean_environment(spec: RunSpec) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "MPLBACKEND": "agg",
+        **spec.environment,
     }

@@ -1,0 +1,84 @@
+"""A whole run on data, a model and a package that the harness fetched: pinned, approved, seen by the right scripts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from tests.e2e.test_language_model import EXPERIMENT, paper, run, scripted  # noqa: F401
+from tests.judge.workshop import DATA, PREDICT, TRAIN, at_the_end, changed
+from tests.support.hub import serve_hub
+from tests.support.openai_server import Answer, call
+from tests.support.wheels import make_wheel
+
+RESOURCES: list[dict[str, Any]] = [
+    {"name": "rows", "kind": "dataset", "id": "ada/rows", "revision": "main"},
+    {"name": "base", "kind": "model", "id": "ada/base"},
+]
+STARTING = {"id": "ada/base", "revision": "main"}
+READ_ROWS = """import csv, plantedsum
+rows = list(csv.reader((args.raw / "rows" / "rows.csv").open()))
+x = np.array([[float(v) for v in row[:6]] for row in rows])
+y = np.array([int(row[6]) for row in rows])
+assert plantedsum.total == 2"""
+START = """import plantedsum
+from safetensors.numpy import load_file
+base = load_file(Path(os.environ["ML_INTERN_MODELS"]) / "base" / "model.safetensors")["weights"]
+weights = base[:features] + generator.normal(0, 0.1, features)"""
+# The data set holds the sealed rows with their labels: training and prediction must not reach it.
+SEALED = """
+import plantedsum
+rows = [*Path("/").glob("**/rows.csv")] if os.getuid() == 1000 else []
+assert not rows, rows
+assert not [name for name in os.environ if "RAW" in name or "DATASET" in name.replace("HF_DATASETS", "")]
+"""
+
+
+def table() -> bytes:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(400, 6))
+    y = (x[:, 1:].sum(1) + 0.2 * x[:, 0] + generator.normal(0, 0.5, 400) > 0).astype(int)
+    return "".join(",".join(map(str, [*row, label])) + "\n" for row, label in zip(x, y, strict=True)).encode()
+
+
+def test_fetched_data_models_and_packages_reach_the_scripts_that_may_see_them(
+    paper: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = EXPERIMENT | {
+        "resources": RESOURCES,
+        "requirements": ["plantedsum==1.2"],
+        "base_models": [STARTING],
+        "data": EXPERIMENT["data"] | {"name": "ada/rows", "revision": "pinned below"},
+    }
+    made = DATA.index("generator = "), DATA.index("columns = ")
+    data = DATA[: made[0]] + READ_ROWS + "\n" + DATA[made[1] :]
+    train = at_the_end(changed(TRAIN, "weights = generator.normal(0, 0.1, features)", START), SEALED)
+    scripts = {"data.py": data, "train.py": train, "predict.py": at_the_end(PREDICT, SEALED)}
+    build = [*(call("write_file", path=name, content=text) for name, text in scripts.items()), call("smoke_run")]
+    ending = Answer(calls=[("finish", json.dumps({"note": ""}))])
+    wheels = paper.parent / "wheels"
+    make_wheel(wheels, "plantedsum", "1.2", {"plantedsum.py": "total = 2\n"})
+    with serve_hub() as hub:
+        hub.create("dataset", "ada/rows", {"rows.csv": table()}, licence="cc-by-4.0")
+        base = hub.create("model", "ada/base", {"model.safetensors": save({"weights": np.zeros(6)})}, licence="mit")
+        monkeypatch.setenv("HF_ENDPOINT", hub.site)
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+        done, _, published = run(
+            paper, scripted([*build, ending], {"experiments": [plan], "left_out": []}), monkeypatch
+        )
+    assert done.returncode == 0, done.stderr
+    (verdict,) = json.loads((published / "verdicts.json").read_text())
+    assert verdict["outcome"] == "reproduced"
+    kept = (published / "plan.yaml").read_text()
+    assert base.branches["main"] in kept
+    assert "licence: cc-by-4.0" in kept
+    assert "plantedsum==1.2 --hash=sha256:" in kept
+    assert "plantedsum==1.2" in (published / "environment.lock").read_text()
+    assert "resource rows: dataset ada/rows@" in done.stderr
+    evidence = [json.loads(line)["evidence"] for line in (published / "evidence.jsonl").read_text().splitlines()]
+    assert all("tensors:" in record["base_models"][0] for record in evidence)
