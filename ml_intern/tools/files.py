@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pydantic import BaseModel, Field
 
 from ml_intern.errors import InputError
+from ml_intern.tools.beneath import files_beneath, read_beneath, write_beneath
 from ml_intern.tools.registry import Tool
 
 _MAX_BYTES = 1_000_000
@@ -47,7 +45,7 @@ def file_tools(root: Path) -> list[Tool]:
     def write_file(arguments: _Write) -> str:
         if len(arguments.content.encode()) > _MAX_BYTES:
             raise InputError(f"{arguments.path} is larger than {_MAX_BYTES} bytes.", next="Write smaller files.")
-        _write(_beneath(root, arguments.path), arguments.content)
+        write_beneath(root, arguments.path, arguments.content)
         return f"{arguments.path}: {len(arguments.content)} characters written"
 
     def read_file(arguments: _Read) -> str:
@@ -63,19 +61,19 @@ def file_tools(root: Path) -> list[Tool]:
         if count != 1:
             advice = "Read the file and copy the words." if count == 0 else "Give more of what stands around it."
             raise InputError(f"`old` stands {count} times in {arguments.path}.", next=advice)
-        _write(_beneath(root, arguments.path), text.replace(arguments.old, arguments.new))
+        write_beneath(root, arguments.path, text.replace(arguments.old, arguments.new))
         return f"{arguments.path}: changed"
 
     def search_files(arguments: _Search) -> str:
         hits = []
-        for path in _files(root):
+        for path in files_beneath(root):
             for number, line in enumerate(_read(root, path).splitlines(), start=1):
                 if arguments.words in line:
                     hits.append(f"{path}:{number}: {line.strip()[:200]}")
         return "\n".join(hits[:100]) or "found nowhere"
 
     def list_files(_: _Nothing) -> str:
-        return "\n".join(_files(root)[:500]) or "(empty)"
+        return "\n".join(files_beneath(root)[:500]) or "(empty)"
 
     return [
         Tool("write_file", "Write a text file of the workspace, whole.", "workspace", _Write, write_file),
@@ -88,46 +86,5 @@ def file_tools(root: Path) -> list[Tool]:
     ]
 
 
-def _files(root: Path) -> list[str]:
-    """Regular files beneath `root`; links are not followed."""
-    return sorted(
-        str(Path(folder, name).relative_to(root))
-        for folder, _, names in os.walk(root)
-        for name in names
-        if stat.S_ISREG(Path(folder, name).lstat().st_mode)
-    )
-
-
 def _read(root: Path, name: str) -> str:
-    path = _beneath(root, name)
-    if not path.exists():
-        raise InputError(f"There is no file {name}.", next="list_files shows what there is.")
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        return file.read(_MAX_BYTES).decode("utf-8", errors="replace")
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, in a file of its own: a hard link must not carry the content elsewhere."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
-            file.write(text)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _beneath(root: Path, name: str) -> Path:
-    """`name` under `root`, with no step of it a link. Raises InputError."""
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in name:
-        raise InputError(f"{name!r} is outside the workspace.", next="Give a path relative to it, without '..'.")
-    path = root
-    for part in pure.parts:
-        path = path / part
-        if path.is_symlink():
-            raise InputError(f"{name!r} goes through a link.", next="Write a regular file.")
-    if path.exists() and not stat.S_ISREG(path.lstat().st_mode):
-        raise InputError(f"{name!r} is not a regular file.")
-    return path
+    return read_beneath(root, name, _MAX_BYTES).decode("utf-8", errors="replace")

@@ -9,34 +9,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ml_intern.run.spec import Limits, RunResult, RunSpec
-from tests.support.compute import every_kind, require, shared_compute
-
-
-def run(kind: str, folder: Path, code: str, stop: threading.Event | None = None, **limits: float) -> RunResult:
-    require(kind)
-    script = folder / "script.py"
-    script.write_text(code)
-    spec = RunSpec(
-        run_id="r1",
-        script=script,
-        arguments=(),
-        cwd=folder / "cwd",
-        log=folder / "log.txt",
-        limits=Limits.model_validate(limits),
-    )
-    return shared_compute(kind).execute(spec, stop or threading.Event())
+from tests.support.compute import every_kind, run_script
 
 
 @every_kind
 def test_a_clean_end_is_ok_and_its_output_is_kept(kind: str, tmp_path: Path) -> None:
-    result = run(kind, tmp_path, "print('hello')")
+    result = run_script(kind, tmp_path, "print('hello')")
     assert (result.outcome, result.exit_code, result.tail) == ("ok", 0, "hello\n")
 
 
 @every_kind
 def test_a_failure_keeps_exit_code_and_traceback(kind: str, tmp_path: Path) -> None:
-    result = run(kind, tmp_path, "raise SystemExit('no data here') if False else ValueError('shape 3 != 4')")
+    result = run_script(kind, tmp_path, "raise SystemExit('no data here') if False else ValueError('shape 3 != 4')")
     assert result.outcome == "failed"
     assert result.exit_code == 1
     assert "shape 3 != 4" in result.tail
@@ -44,7 +28,7 @@ def test_a_failure_keeps_exit_code_and_traceback(kind: str, tmp_path: Path) -> N
 
 @every_kind
 def test_a_signal_is_named(kind: str, tmp_path: Path) -> None:
-    result = run(kind, tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    result = run_script(kind, tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     assert result.outcome == "failed"
     assert "SIGSEGV" in result.detail
 
@@ -53,7 +37,7 @@ def test_a_signal_is_named(kind: str, tmp_path: Path) -> None:
 def test_the_wall_clock_stops_a_run_that_ignores_sigterm(kind: str, tmp_path: Path) -> None:
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     started = time.monotonic()
-    assert run(kind, tmp_path, code, seconds=0.5).outcome == "timeout"
+    assert run_script(kind, tmp_path, code, seconds=0.5).outcome == "timeout"
     assert time.monotonic() - started < 5
 
 
@@ -64,14 +48,14 @@ def test_memory_of_the_whole_tree_is_watched(kind: str, tmp_path: Path) -> None:
         "child = subprocess.Popen([sys.executable, '-c', 'import time; x = bytearray(300 << 20); time.sleep(30)'])\n"
         "time.sleep(30)\n"
     )
-    result = run(kind, tmp_path, code, memory_mb=200, seconds=20)
+    result = run_script(kind, tmp_path, code, memory_mb=200, seconds=20)
     assert result.outcome == "memory"
     assert result.peak_memory_mb > 200
 
 
 @every_kind
 def test_endless_output_is_cut_and_stopped(kind: str, tmp_path: Path) -> None:
-    result = run(kind, tmp_path, "while True: print('x' * 10000)", output_mb=1, seconds=30)
+    result = run_script(kind, tmp_path, "while True: print('x' * 10000)", output_mb=1, seconds=30)
     assert result.outcome == "output"
     assert (tmp_path / "log.txt").stat().st_size <= 1024 * 1024
 
@@ -84,7 +68,7 @@ def test_children_do_not_outlive_the_run_and_do_not_hold_it_up(kind: str, tmp_pa
     seen = threading.Event()
     threading.Timer(0.3, lambda: seen.set() if processes_with(mark) else None).start()
     started = time.monotonic()
-    run(kind, tmp_path, code)
+    run_script(kind, tmp_path, code)
     assert time.monotonic() - started < 10
     assert seen.is_set()
     assert processes_with(mark) == []
@@ -104,7 +88,7 @@ def processes_with(mark: str) -> list[int]:
 def test_a_stop_from_outside_ends_the_run(kind: str, tmp_path: Path) -> None:
     stop = threading.Event()
     threading.Timer(0.4, stop.set).start()
-    assert run(kind, tmp_path, "import time; time.sleep(60)", stop).outcome == "killed"
+    assert run_script(kind, tmp_path, "import time; time.sleep(60)", stop).outcome == "killed"
 
 
 @every_kind
@@ -113,6 +97,6 @@ def test_no_secret_of_the_environment_reaches_a_script(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_planted")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
-    result = run(kind, tmp_path, "import os; print(sorted(os.environ.items()))")
+    result = run_script(kind, tmp_path, "import os; print(sorted(os.environ.items()))")
     assert "planted" not in result.tail
     assert str(Path(os.environ.get("HOME", "/nonexistent"))) + "'" not in result.tail

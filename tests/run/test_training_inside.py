@@ -1,12 +1,10 @@
 """What training needs works in every sandbox: torch, DataLoader workers, gloo, accelerate, a transformers Trainer."""
 
-import threading
 from pathlib import Path
 
 import pytest
 
-from ml_intern.run.spec import Limits, RunResult, RunSpec
-from tests.support.compute import every_kind, require, shared_compute
+from tests.support.compute import every_kind, require, run_script
 
 TRAIN = """
 import torch
@@ -59,18 +57,7 @@ print("trainer", trained.global_step)
 @every_kind
 def test_training_with_workers_accelerate_and_a_trainer(kind: str, tmp_path: Path) -> None:
     require(kind)
-    result = run(kind, tmp_path, TRAIN)
+    result = run_script(kind, tmp_path, TRAIN, seconds=120, memory_mb=4096)
     assert result.outcome == "ok", result.tail
     for words in ("torch ", "gloo [1.0, 1.0, 1.0]", "accelerate cpu", "trainer 3"):
         assert words in result.tail
-
-
-def run(kind: str, folder: Path, code: str) -> RunResult:
-    script = folder / "script" / "script.py"
-    script.parent.mkdir()
-    script.write_text(code)
-    limits = Limits(seconds=120, memory_mb=4096)
-    spec = RunSpec(
-        run_id="t", script=script, arguments=(), cwd=folder / "cwd", log=folder / "log.txt", threads=2, limits=limits
-    )
-    return shared_compute(kind).execute(spec, threading.Event())

@@ -1,7 +1,11 @@
 """File tools never leave the workspace, never hang, and answer every failure in words."""
 
+import contextlib
 import json
 import os
+import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -142,3 +146,38 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(root: Path) -> None:
     assert said(root, "write_file", path="a.py", content="\ud800").startswith("FAILED")
     assert said(root, "read_file", path="a.py") == "good"
     assert said(root, "list_files") == "a.py"
+
+
+def test_a_folder_that_is_swapped_for_a_link_again_and_again_leads_nowhere(root: Path) -> None:
+    """What a script that runs beside the tools could do in a workspace that it may write to."""
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (outside / "a.txt").write_text("secret")
+    (root / "kept").mkdir()
+    (root / "kept" / "a.txt").write_text("own")
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                (root / "kept").rename(root / "aside")
+                (root / "kept").symlink_to(outside)
+                (root / "kept").unlink()
+            if (root / "aside").exists():  # a write may have made the folder anew meanwhile
+                shutil.rmtree(root / "kept", ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    (root / "aside").rename(root / "kept")
+            time.sleep(0.0005)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        answers = [said(root, "read_file", path="kept/a.txt") for _ in range(400)]
+        for number in range(400):
+            said(root, "write_file", path="kept/b.txt", content=str(number))
+    finally:
+        stop.set()
+        swapper.join()
+    assert "own" in answers  # it was not always refused
+    assert not [answer for answer in answers if "secret" in answer]
+    assert [path.name for path in outside.iterdir()] == ["a.txt"]

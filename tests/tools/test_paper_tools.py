@@ -8,6 +8,7 @@ import pytest
 from ml_intern.config import Config
 from ml_intern.llm.protocol import ToolCall
 from ml_intern.read.paper import Paper
+from ml_intern.read.pdf import read_pdf
 from ml_intern.read.reader import read_paper
 from ml_intern.tools.paper import paper_tools
 from ml_intern.tools.registry import Toolbox, fenced
@@ -32,7 +33,7 @@ The method reaches 91.5\% accuracy on digits.
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Paper:
     folder = tmp_path_factory.mktemp("paper")
     (folder / "main.tex").write_text(SOURCE)
-    return read_paper(str(folder / "main.tex"), Config(home=Path("/nonexistent")))
+    return read_paper(str(folder / "main.tex"), Config(home=Path("/nonexistent")), read_pdf)
 
 
 def said(paper: Paper, name: str, **arguments: str) -> str:

@@ -27,7 +27,8 @@ from ml_intern.run.sandbox import roots
 from ml_intern.run.sandbox.base import Command
 from ml_intern.run.sandbox.environment import clean_environment
 from ml_intern.run.sandbox.limits import limit
-from ml_intern.run.sandbox.ownership import NOBODY, hand_over, make_readable, take_back
+from ml_intern.run.sandbox.ownership import NOBODY, take_back
+from ml_intern.run.sandbox.places import prepared_places
 from ml_intern.run.sandbox.seccomp import filter_program
 from ml_intern.run.spec import Limits, RunSpec
 
@@ -80,16 +81,7 @@ class BubblewrapSandbox:
         return f"A (bubblewrap {self._version})"
 
     def prepare(self, spec: RunSpec) -> Command:
-        writes = roots.outermost([spec.cwd, *spec.writes])
-        reads = [path for path in (spec.script.parent, *spec.reads) if path not in writes]
-        missing = [str(path) for path in (*reads, *writes, spec.script) if not path.exists()]
-        if missing:
-            raise RunError(f"Run {spec.run_id} names what is not there: {', '.join(missing)}.")
-        if self._root:
-            for folder in writes:
-                hand_over(folder, NOBODY, NOBODY, but=reads)
-            for path in roots.outermost(reads):
-                make_readable(path)
+        reads, writes = prepared_places(spec, as_nobody=self._root)
         return _BubblewrapCommand.make(self, spec, reads, writes)
 
     def argv(

@@ -17,7 +17,8 @@ from ml_intern.run.sandbox import kernel, roots
 from ml_intern.run.sandbox.base import Command
 from ml_intern.run.sandbox.environment import clean_environment
 from ml_intern.run.sandbox.limits import limit
-from ml_intern.run.sandbox.ownership import NOBODY, hand_over, make_readable, take_back
+from ml_intern.run.sandbox.ownership import NOBODY, take_back
+from ml_intern.run.sandbox.places import prepared_places
 from ml_intern.run.sandbox.seccomp import filter_program
 from ml_intern.run.spec import RunSpec
 
@@ -69,16 +70,7 @@ class LandlockSandbox:
         return NOT_COVERED if self._version >= 6 or self._root else (*NOT_COVERED, _SIGNALS_NOT_COVERED)
 
     def prepare(self, spec: RunSpec) -> Command:
-        writes = roots.outermost([spec.cwd, *spec.writes])
-        reads = [spec.script.parent, *spec.reads]
-        missing = [str(path) for path in (*reads, *writes, spec.script) if not path.exists()]
-        if missing:
-            raise RunError(f"Run {spec.run_id} names what is not there: {', '.join(missing)}.")
-        if self._root:
-            for folder in writes:
-                hand_over(folder, NOBODY, NOBODY, but=reads)
-            for path in roots.outermost(reads):
-                make_readable(path)
+        reads, writes = prepared_places(spec, as_nobody=self._root)
         argv = [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
         command = _LandlockCommand(argv, clean_environment(spec), writes=tuple(writes))
         command.before_exec = self._confining(spec, reads, writes)

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from ml_intern.run.selfcheck import ISOLATING
-from ml_intern.run.spec import Limits, RunResult, RunSpec
 from tests.run.test_supervisor import processes_with
-from tests.support.compute import every_kind, require, shared_compute
+from tests.support.compute import every_kind, require, run_script
 
 # Starts up to 300 children and says how many it got.
 FORK = """
@@ -30,37 +29,21 @@ for pid in children:
 """
 
 
-def run(kind: str, folder: Path, code: str, **limits: float) -> RunResult:
-    require(kind)
-    script = folder / "script" / "script.py"
-    script.parent.mkdir()
-    script.write_text(code)
-    spec = RunSpec(
-        run_id="r1",
-        script=script,
-        arguments=(),
-        cwd=folder / "cwd",
-        log=folder / "log.txt",
-        limits=Limits.model_validate(limits),
-    )
-    return shared_compute(kind).execute(spec, threading.Event())
-
-
 def test_36_a_fork_bomb_ends_at_the_limit_and_leaves_nothing(tmp_path: Path) -> None:
-    result = run("bubblewrap", tmp_path, FORK, processes=100, seconds=20)
+    result = run_script("bubblewrap", tmp_path, FORK, processes=100, seconds=20)
     assert "Resource temporarily unavailable" in result.tail
     assert int(result.tail.split()[-1]) <= 100
 
 
 def test_36_without_a_sandbox_the_same_code_starts_them_all(tmp_path: Path) -> None:
-    result = run("none", tmp_path, FORK, processes=100, seconds=20)
+    result = run_script("none", tmp_path, FORK, processes=100, seconds=20)
     assert int(result.tail.split()[-1]) == 300
 
 
 @every_kind
 def test_37_memory_is_ended_at_the_limit(kind: str, tmp_path: Path) -> None:
     code = "import time\nkept = []\nwhile True:\n    kept.append(bytearray(20 << 20))\n    time.sleep(0.02)"
-    result = run(kind, tmp_path, code, memory_mb=200, seconds=20)
+    result = run_script(kind, tmp_path, code, memory_mb=200, seconds=20)
     assert result.outcome == "memory"
     assert "200 MiB" in result.detail
 
@@ -68,7 +51,7 @@ def test_37_memory_is_ended_at_the_limit(kind: str, tmp_path: Path) -> None:
 @every_kind
 def test_38_one_file_cannot_fill_the_disk(kind: str, tmp_path: Path) -> None:
     code = "with open('big', 'wb') as file:\n    while True:\n        file.write(bytes(1 << 20))"
-    result = run(kind, tmp_path, code, file_mb=20, seconds=20)
+    result = run_script(kind, tmp_path, code, file_mb=20, seconds=20)
     assert result.outcome == "failed"
     assert "20 MiB" in result.detail
     assert (tmp_path / "cwd" / "big").stat().st_size <= 20 << 20
@@ -77,7 +60,7 @@ def test_38_one_file_cannot_fill_the_disk(kind: str, tmp_path: Path) -> None:
 @every_kind
 def test_38_many_files_cannot_fill_the_disk_either(kind: str, tmp_path: Path) -> None:
     code = "import time\nfor n in range(10**6):\n    open(str(n), 'wb').write(bytes(4 << 20))\n    time.sleep(0.02)"
-    result = run(kind, tmp_path, code, disk_mb=60, seconds=30)
+    result = run_script(kind, tmp_path, code, disk_mb=60, seconds=30)
     assert result.outcome == "disk"
     assert "60 MiB" in result.detail
 
@@ -85,21 +68,21 @@ def test_38_many_files_cannot_fill_the_disk_either(kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize("place", ["/tmp", "/dev/shm"])
 def test_39_memory_file_systems_have_a_size(place: str, tmp_path: Path) -> None:
     code = f"with open('{place}/big', 'wb') as file:\n    for _ in range(400):\n        file.write(bytes(1 << 20))"
-    result = run("bubblewrap", tmp_path, code, memory_mb=256, seconds=20)
+    result = run_script("bubblewrap", tmp_path, code, memory_mb=256, seconds=20)
     assert result.outcome in ("failed", "memory")
     assert "No space left" in result.tail or result.outcome == "memory"
 
 
 @every_kind
 def test_40_endless_output_is_cut_and_the_end_of_it_is_kept(kind: str, tmp_path: Path) -> None:
-    result = run(kind, tmp_path, "while True: print('y' * 100_000)", output_mb=2, seconds=30)
+    result = run_script(kind, tmp_path, "while True: print('y' * 100_000)", output_mb=2, seconds=30)
     assert result.outcome == "output"
     assert (tmp_path / "log.txt").stat().st_size <= 2 << 20
 
 
 @every_kind
 def test_56_output_that_is_no_text_is_kept_as_it_is_and_shown_as_text(kind: str, tmp_path: Path) -> None:
-    result = run(kind, tmp_path, "import os; os.write(1, b'\\xff\\xfe\\x00abc\\x80'); raise SystemExit(3)")
+    result = run_script(kind, tmp_path, "import os; os.write(1, b'\\xff\\xfe\\x00abc\\x80'); raise SystemExit(3)")
     assert (result.outcome, result.exit_code) == ("failed", 3)
     assert (tmp_path / "log.txt").read_bytes() == b"\xff\xfe\x00abc\x80"
     assert "abc" in result.tail
@@ -108,14 +91,14 @@ def test_56_output_that_is_no_text_is_kept_as_it_is_and_shown_as_text(kind: str,
 @every_kind
 def test_58_many_small_files_are_ended_at_the_limit(kind: str, tmp_path: Path) -> None:
     code = "import time\nfor n in range(10**7):\n    open(str(n), 'w').close()\n    n % 500 or time.sleep(0.05)"
-    result = run(kind, tmp_path, code, files=3000, seconds=30)
+    result = run_script(kind, tmp_path, code, files=3000, seconds=30)
     assert result.outcome == "disk"
     assert "3000 files" in result.detail
 
 
 @every_kind
 def test_open_files_are_limited_and_the_words_say_so(kind: str, tmp_path: Path) -> None:
-    result = run(kind, tmp_path, "kept = [open('/dev/null') for _ in range(5000)]", open_files=256)
+    result = run_script(kind, tmp_path, "kept = [open('/dev/null') for _ in range(5000)]", open_files=256)
     assert result.outcome == "failed"
     assert "256 files" in result.detail
 
@@ -140,7 +123,7 @@ def test_34_a_daemon_does_not_outlive_its_run(kind: str, after: float, tmp_path:
     code = DAEMON.replace("MARK", repr(mark)).replace("AFTER", str(after))
     seen: list[int] = []
     threading.Timer(0.4, lambda: seen.extend(processes_with(mark))).start()
-    result = run(kind, tmp_path, code, seconds=1.0)
+    result = run_script(kind, tmp_path, code, seconds=1.0)
     assert result.outcome == ("ok" if after < 1 else "timeout")
     assert seen, "the daemon never ran"
     time.sleep(0.05)
@@ -156,7 +139,7 @@ def test_two_runs_cannot_talk_through_shared_memory_or_tmp(kind: str, tmp_path: 
         (tmp_path / name).mkdir()
     places = [f"{place}/left-by-{tmp_path.name}" for place in ("/dev/shm", "/tmp", "/var/tmp")]
     leave = f"for name in {places!r}:\n    try: open(name, 'w').write('x')\n    except OSError: pass\nprint('left')"
-    assert run(kind, tmp_path / "first", leave).tail == "left\n"
-    found = run(kind, tmp_path / "second", f"import os; print([n for n in {places!r} if os.path.exists(n)])")
+    assert run_script(kind, tmp_path / "first", leave).tail == "left\n"
+    found = run_script(kind, tmp_path / "second", f"import os; print([n for n in {places!r} if os.path.exists(n)])")
     assert found.tail == "[]\n"
     assert not [name for name in places if Path(name).exists()]
