@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,7 @@ def carry_out(
 
     watcher = _view(view, settings)
     plan_text = settings["plan_text"]
-    compute = LocalCompute(sandbox, settings["jobs"])
+    compute = LocalCompute(replace(sandbox, warm=settings.get("warm_start", True)), settings["jobs"])
     compute.warm_up()
     with EventLog(folder.log) as log, contextlib.closing(compute):
         state = fold(log.events)

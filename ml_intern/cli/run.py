@@ -29,6 +29,9 @@ def run(
     sandbox: Annotated[
         str, typer.Option(help="auto (the strongest that works), bubblewrap, landlock, or none: limits only.")
     ] = "auto",
+    warm_start: Annotated[
+        bool, typer.Option(help="Scripts are forks of a process that has imported torch, inside the sandbox.")
+    ] = True,
     max_iterations: Annotated[int, typer.Option(min=1, help="Model calls at most.")] = 300,
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Dollars for model calls at most.")] = None,
     allow_unknown_price: Annotated[
@@ -72,6 +75,7 @@ def run(
         "time_limit": time_limit,
         "jobs": jobs,
         "sandbox": sandbox,
+        "warm_start": warm_start,
     }
     view = "json" if json_lines else "quiet" if quiet else "live"
     carry_out(config, SessionStore(config.sessions).create(), settings, chosen, view, yes, new=True)

@@ -30,6 +30,7 @@ def training(job: Job) -> RunSpec:
         reads=(job.scripts, job.data, *_starting_models(job.experiment), *job.provided.reads),
         writes=(out,),
         environment=job.provided.environment,
+        warm=_may_be_warm(job.experiment),
         inputs=_hash_of_inputs(job),
         limits=_limits(job.experiment),
     )
@@ -80,6 +81,11 @@ def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
         environment={} if own else job.provided.environment,
         limits=_limits(job.experiment),
     )
+
+
+def _may_be_warm(experiment: Experiment) -> bool:
+    """Not where the training process itself is measured: a fork has memory and imports that were there before."""
+    return not any(metric.name in ("wall_seconds", "peak_memory_mb") for metric in experiment.all_metrics)
 
 
 def _limits(experiment: Experiment) -> Limits:

@@ -20,11 +20,13 @@ from ml_intern.errors import MlInternError, RunError
 from ml_intern.run.journal import Journal
 from ml_intern.run.sandbox.base import Sandbox
 from ml_intern.run.sandbox.kernel import adopt_orphans
+from ml_intern.run.sandbox.warm import import_libraries
 from ml_intern.run.spec import RunSpec
 from ml_intern.run.supervisor import supervise
 from ml_intern.run.usage import end_descendants
 
 MAX_REQUEST = 1 << 20
+READY = b"ready"
 _TAKEN = b"t"
 
 
@@ -35,6 +37,8 @@ def serve(requests: socket.socket, sandbox: Sandbox) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import psutil  # noqa: F401  # once here, instead of once in every supervisor
 
+    with contextlib.suppress(OSError):
+        requests.send(READY)
     gc.disable()  # a collection would copy what parent and child share
     gc.freeze()
     while True:
@@ -54,6 +58,8 @@ def _is_closed(requests: socket.socket) -> bool:
         return requests.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
         return False
+    except OSError:
+        return True
 
 
 def _guard_and_exit(requests: socket.socket, sandbox: Sandbox, taken: int) -> NoReturn:
@@ -78,7 +84,10 @@ def _guard_and_exit(requests: socket.socket, sandbox: Sandbox, taken: int) -> No
 
 def _wait_and_exit(requests: socket.socket, sandbox: Sandbox, taken: int) -> NoReturn:
     """Becomes the supervisor of the next request; forked before there is one, so that none waits for it."""
-    data, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, 1)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST, 1)
+    except OSError:  # a harness that went without a word
+        os._exit(0)
     if data:
         os.write(taken, _TAKEN)
     os.close(taken)
@@ -131,6 +140,8 @@ def main(open_sandbox: Callable[[str], Sandbox]) -> None:
         sandbox = open_sandbox(sys.argv[2])
     except RunError as error:
         sys.exit(str(error))
+    if getattr(sandbox, "warm", False):
+        import_libraries()
     serve(requests, sandbox)
 
 

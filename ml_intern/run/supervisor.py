@@ -58,10 +58,18 @@ def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
         raise RunError(
             f"Run {spec.run_id} could not be started.", str(error), "Check that Python still exists."
         ) from None
-    capture = Capture(process.stdout, spec.log, spec.limits.output_mb * 1024 * 1024)
-    watch = _Watch(process.pid, spec, command, started, stop, capture)
+    pid, stream = process.pid, process.stdout
     try:
-        command.started(process.pid)
+        command.started(pid)
+        # Before there is a second thread here: the script may be a fork of this process.
+        pid, stream = (stream and command.enter(stream)) or (pid, stream)
+    except BaseException:
+        end_descendants(os.getpid())
+        command.ended()
+        raise
+    capture = Capture(stream, spec.log, spec.limits.output_mb * 1024 * 1024)
+    watch = _Watch(pid, spec, command, started, stop, capture)
+    try:
         status, cpu_seconds = watch.until_end()
     except BaseException:
         # The tree must not outlive an interrupted supervisor.

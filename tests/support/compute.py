@@ -3,24 +3,38 @@
 import functools
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from ml_intern.run.compute.local import LocalCompute
 from ml_intern.run.sandbox.choice import KINDS, Choice
-from ml_intern.run.selfcheck import Examined, examine
+from ml_intern.run.selfcheck import ISOLATING, Examined, examine
 from ml_intern.run.spec import Limits, RunResult, RunSpec
+
+WARM = "warm"  # bubblewrap, with scripts that are forks of a process that has imported torch
 
 
 @functools.cache
 def shared_compute(kind: str = "none", slots: int | None = None) -> LocalCompute:
-    return LocalCompute(chosen(kind), slots)
+    made = LocalCompute(chosen(kind), slots)
+    if kind == WARM:
+        wait_until_warm(made)
+    return made
 
 
 @functools.cache
 def chosen(kind: str) -> Choice:
-    return Choice(kind, Path(tempfile.gettempdir()))
+    return Choice("bubblewrap" if kind == WARM else kind, Path(tempfile.gettempdir()), warm=kind == WARM)
+
+
+def wait_until_warm(compute: LocalCompute) -> None:
+    compute.warm_up()
+    deadline = time.monotonic() + 120
+    while compute._warm is not None and not compute._warm.is_ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @functools.cache
@@ -32,6 +46,7 @@ def examined(kind: str) -> Examined:
 
 def require(kind: str) -> None:
     """Skips the test where this machine, or this user, cannot have the sandbox; says why."""
+    kind = chosen(kind).kind
     if kind != "none" and not examined(kind).works:
         pytest.skip(f"{kind}: {examined(kind).problem}")
 
@@ -53,4 +68,5 @@ def run_script(kind: str, folder: Path, code: str, stop: threading.Event | None 
     return shared_compute(kind).execute(spec, stop or threading.Event())
 
 
-every_kind = pytest.mark.parametrize("kind", KINDS)
+ISOLATED = [*ISOLATING, WARM]
+every_kind = pytest.mark.parametrize("kind", [*KINDS, WARM])

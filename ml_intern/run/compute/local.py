@@ -8,18 +8,16 @@ import os
 import platform
 import select
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ml_intern.errors import RunError
 from ml_intern.run import journal
-from ml_intern.run.fork_server import MAX_REQUEST
+from ml_intern.run.compute.server import Server
 from ml_intern.run.sandbox.choice import Choice
-from ml_intern.run.sandbox.environment import passed_environment
+from ml_intern.run.sandbox.warm import is_fit
 from ml_intern.run.spec import RunResult, RunSpec
 
 _LOOK_EVERY = 0.1  # seconds between two looks at `stop`, which is no descriptor
@@ -34,13 +32,14 @@ def usable_cores() -> int:
 
 class LocalCompute:
     """Has each spec supervised by a process of its own. The first `execute` (or `warm_up`) starts the process that they
-    are forked from; `close` ends it, not them."""
+    are forked from, and where the choice says so a second one, which takes over once it has imported what scripts
+    import; `close` ends both, not what they forked."""
 
     def __init__(self, sandbox: Choice, slots: int | None = None) -> None:
         self._sandbox = sandbox
         self._slots = slots or usable_cores()
-        self._server: subprocess.Popen[bytes] | None = None
-        self._requests: socket.socket | None = None
+        self._server = Server(replace(sandbox, warm=False))
+        self._warm = Server(sandbox) if sandbox.warm else None
         self._lock = threading.Lock()
 
     @property
@@ -76,52 +75,29 @@ class LocalCompute:
     def warm_up(self) -> None:
         """Starts what the first run would have to wait for."""
         with self._lock:
-            self._connected()
+            self._server.start()
+            if self._warm is not None:
+                self._warm.start()
 
     def close(self) -> None:
-        """Ends the process that supervisors are forked from."""
+        """Ends the processes that supervisors are forked from."""
         with self._lock:
-            if self._requests is not None:
-                self._requests.close()
-            if self._server is not None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._server.wait(timeout=5)
-            self._requests = self._server = None
-
-    def __del__(self) -> None:
-        if self._requests is not None:
-            self._requests.close()
-        if self._server is not None:
-            self._server.poll()
+            for server in filter(None, (self._server, self._warm)):
+                server.close()
 
     def _ask(self, spec: RunSpec, answer: int) -> None:
         request = spec.model_dump_json().encode()
         with self._lock:
+            if self._warm is not None and spec.warm and is_fit(spec) and self._warm.is_ready():
+                with contextlib.suppress(OSError):
+                    return self._warm.send(request, answer)
             try:
-                socket.send_fds(self._connected(), [request], [answer])
-            except OSError:  # the server was killed: the next one is as good
-                self._requests = None
+                self._server.send(request, answer)
+            except OSError:  # it was killed: the next one is as good
                 try:
-                    socket.send_fds(self._connected(), [request], [answer])
+                    self._server.send(request, answer)
                 except OSError as error:
                     raise RunError(f"Run {spec.run_id} could not be started.", str(error)) from None
-
-    def _connected(self) -> socket.socket:
-        if self._requests is None:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_REQUEST)
-            command = [sys.executable, "-m", "ml_intern.run.fork_server", str(theirs.fileno()), self._sandbox.spelled]
-            self._server = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                env=passed_environment("PYTHONPATH", "HOME", "TMPDIR"),
-            )
-            theirs.close()
-            self._requests = ours
-        return self._requests
 
     def _answered(self, spec: RunSpec, reader: int, stop: threading.Event) -> RunResult:
         told, stopped = b"", False

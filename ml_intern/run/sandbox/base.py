@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from ml_intern.run.spec import RunSpec
 
@@ -16,7 +16,8 @@ class Command:
 
     argv, environment: for the new process; `fds`: what it inherits beside stdin, stdout and stderr; `cwd`: where it
     starts, if that is not the spec's; `before_exec`: called in the new process before it becomes the command.
-    `started`, `ended`, `close` are called in this order from the thread that starts it; `kill` from the same thread.
+    `started`, `enter`, `ended`, `close` are called in this order from the thread that starts it; `kill` from the same
+    thread.
     """
 
     argv: list[str]
@@ -27,6 +28,11 @@ class Command:
 
     def started(self, pid: int) -> None:
         """The process `pid` exists: set its limits, let it go."""
+
+    def enter(self, stream: IO[bytes]) -> tuple[int, IO[bytes]] | None:
+        """For a command that only builds the walls: starts the script inside. Returns the process to wait for instead,
+        and its output; None where the started process, whose output is `stream`, is the script (or failed)."""
+        return None
 
     def kill(self) -> None:
         """End everything inside at once. The caller kills the process tree as well."""

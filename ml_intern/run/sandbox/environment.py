@@ -17,6 +17,23 @@ def passed_environment(*more: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in wanted or name.startswith(_PASSED_PREFIXES)}
 
 
+def import_environment() -> dict[str, str]:
+    """What libraries read when they are imported, for a process whose forks become scripts with one thread. Caches lie
+    where each script has a /tmp of its own."""
+    one = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return dict.fromkeys(one, "1") | {
+        "PYTHONHASHSEED": "0",
+        "PYTHONSAFEPATH": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "HF_HOME": "/tmp/hf",  # noqa: S108
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "MPLBACKEND": "agg",
+    }
+
+
 def clean_environment(spec: RunSpec) -> dict[str, str]:
     """A script's variables: no token, no key, no home directory of the person."""
     threads = str(spec.threads)

@@ -14,6 +14,10 @@ import sys
 
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
+_PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 24, 47, 4
+_CAPABILITY_VERSION_3 = 0x20080522
+# CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
+_ALL_NAMESPACES = 0x7E020000
 _SECCOMP_MODE_FILTER = 2
 _RULE_PATH_BENEATH = 1
 _CREATE_RULESET_VERSION = 1
@@ -58,6 +62,23 @@ def install_filter(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
     _checked(_libc().prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.c_char_p(header), 0, 0))
+
+
+def enter_namespaces(pidfd: int) -> None:
+    """Moves this process into all namespaces of the process of `pidfd`; what it forks from then on lives in its process
+    numbers, too. Needs a process with one thread. Raises OSError."""
+    _checked(_libc().setns(pidfd, _ALL_NAMESPACES))
+
+
+def drop_capabilities() -> None:
+    """Gives up every capability, for this process and whatever it executes. Raises OSError."""
+    libc = _libc()
+    for capability in range(64):
+        if libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+            break  # past the last one that this kernel knows
+    _checked(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+    header, none = struct.pack("Ii", _CAPABILITY_VERSION_3, 0), bytes(24)
+    _checked(libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(none)))
 
 
 def landlock_version() -> int:

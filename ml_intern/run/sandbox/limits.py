@@ -5,6 +5,14 @@ from __future__ import annotations
 from ml_intern.run.spec import Limits
 
 
+def limit_processes(limits: Limits) -> None:
+    """Sets how many processes and threads this process and its children may have; counted for their user in the user
+    namespace that they are in."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+
+
 def limit(pid: int, limits: Limits) -> None:
     """Sets file size, core dumps and open files of `pid` (0: this process). The number of processes is not set: the
     kernel counts it over everything that a user runs."""

@@ -8,8 +8,7 @@ import pytest
 from ml_intern.run.attacks.case import CASES, Case
 from ml_intern.run.attacks.play import play, play_bare
 from ml_intern.run.attacks.stage import Stage
-from ml_intern.run.selfcheck import ISOLATING
-from tests.support.compute import require, shared_compute
+from tests.support.compute import ISOLATED, require, shared_compute
 
 ME = "root" if os.geteuid() == 0 else "user"
 
@@ -24,7 +23,7 @@ def _name(case: Case) -> str:
     return f"{case.number}-{case.payload.split(':')[1]}"
 
 
-@pytest.mark.parametrize("kind", ISOLATING)
+@pytest.mark.parametrize("kind", ISOLATED)
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_a_sandbox_holds_it(case: Case, kind: str, stage: Stage) -> None:
     require(kind)

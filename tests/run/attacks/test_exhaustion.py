@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ml_intern.run.selfcheck import ISOLATING
 from tests.run.test_supervisor import processes_with
-from tests.support.compute import every_kind, require, run_script
+from tests.support.compute import ISOLATED, every_kind, require, run_script
 
 # Starts up to 300 children and says how many it got.
 FORK = """
@@ -29,8 +28,9 @@ for pid in children:
 """
 
 
-def test_36_a_fork_bomb_ends_at_the_limit_and_leaves_nothing(tmp_path: Path) -> None:
-    result = run_script("bubblewrap", tmp_path, FORK, processes=100, seconds=20)
+@pytest.mark.parametrize("kind", ["bubblewrap", "warm"])
+def test_36_a_fork_bomb_ends_at_the_limit_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
+    result = run_script(kind, tmp_path, FORK, processes=100, seconds=20)
     assert "Resource temporarily unavailable" in result.tail
     assert int(result.tail.split()[-1]) <= 100
 
@@ -130,7 +130,7 @@ def test_34_a_daemon_does_not_outlive_its_run(kind: str, after: float, tmp_path:
     assert processes_with(mark) == []
 
 
-@pytest.mark.parametrize("kind", ISOLATING)
+@pytest.mark.parametrize("kind", ISOLATED)
 def test_two_runs_cannot_talk_through_shared_memory_or_tmp(kind: str, tmp_path: Path) -> None:
     require(kind)
     if kind == "landlock":

@@ -13,17 +13,17 @@ from pathlib import Path
 from ml_intern.run import journal
 from ml_intern.run.spec import Limits, RunSpec
 from tests.run.test_supervisor import processes_with
-from tests.support.compute import chosen, every_kind, require, shared_compute
+from tests.support.compute import every_kind, require, shared_compute
 
 ROOT = Path(__file__).parents[3]
 HARNESS = """
 import sys, threading
 from ml_intern.run.compute.local import LocalCompute
-from ml_intern.run.sandbox.choice import Choice
 from ml_intern.run.spec import RunSpec
-from pathlib import Path
-compute = LocalCompute(Choice(sys.argv[1], Path(sys.argv[2])), 1)
-print(compute.execute(RunSpec.model_validate_json(sys.argv[3]), threading.Event()).outcome)
+from tests.support.compute import chosen, wait_until_warm
+compute = LocalCompute(chosen(sys.argv[1]), 1)
+wait_until_warm(compute)
+print(compute.execute(RunSpec.model_validate_json(sys.argv[2]), threading.Event()).outcome)
 """
 
 
@@ -49,9 +49,9 @@ class Started:
             log=folder / "log.txt",
             limits=Limits(seconds=60),
         )
-        command = [sys.executable, "-c", HARNESS, kind, str(chosen(kind).home), self.spec.model_dump_json()]
+        command = [sys.executable, "-c", HARNESS, kind, self.spec.model_dump_json()]
         self.harness = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        wait_until(lambda: bool(processes_with(self.mark)))
+        wait_until(lambda: bool(processes_with(self.mark)), seconds=60.0)
 
     @property
     def supervisor(self) -> int:

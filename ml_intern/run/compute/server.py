@@ -1,0 +1,80 @@
+"""The harness's side of a fork server: starts it, knows whether it is ready, sends it what is to be run."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+
+from ml_intern.run.fork_server import MAX_REQUEST, READY
+from ml_intern.run.sandbox.choice import Choice
+from ml_intern.run.sandbox.environment import import_environment, passed_environment
+
+
+class Server:
+    """Not started until `start` or `send`; started again by `send` once it was killed. Not thread-safe."""
+
+    def __init__(self, sandbox: Choice) -> None:
+        self._sandbox = sandbox
+        self._process: subprocess.Popen[bytes] | None = None
+        self._requests: socket.socket | None = None
+        self._ready = False
+
+    def start(self) -> None:
+        if self._requests is None:
+            self._requests = self._started()
+
+    def is_ready(self) -> bool:
+        """Whether it has said so; starts it where it is not running."""
+        self.start()
+        with contextlib.suppress(BlockingIOError, OSError):
+            if self._requests is not None and not self._ready:
+                self._ready = self._requests.recv(len(READY), socket.MSG_DONTWAIT) == READY
+        return self._ready
+
+    def send(self, request: bytes, answer: int) -> None:
+        """Raises OSError where it was killed; the next `send` starts another one."""
+        self.start()
+        try:
+            if self._requests is not None:
+                socket.send_fds(self._requests, [request], [answer])
+        except OSError:
+            self._forget()
+            raise
+
+    def close(self) -> None:
+        """Ends it, not what it forked."""
+        if self._requests is not None:
+            self._requests.close()
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=5)
+        self._requests = self._process = None
+
+    def __del__(self) -> None:
+        if self._requests is not None:
+            self._requests.close()
+        if self._process is not None:
+            self._process.poll()
+
+    def _started(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_REQUEST)
+        environment = passed_environment("PYTHONPATH", "HOME", "TMPDIR")
+        module = ["-m", "ml_intern.run.fork_server", str(theirs.fileno()), self._sandbox.spelled]
+        self._process = subprocess.Popen(
+            [sys.executable, "-s", "-B", *module],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+            env=environment | (import_environment() if self._sandbox.warm else {}),
+        )
+        theirs.close()
+        return ours
+
+    def _forget(self) -> None:
+        if self._requests is not None:
+            self._requests.close()
+        self._requests, self._ready = None, False
