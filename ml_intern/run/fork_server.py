@@ -23,7 +23,7 @@ from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.sandbox.warm import import_libraries
 from ml_intern.run.spec import RunSpec
 from ml_intern.run.supervisor import supervise
-from ml_intern.run.usage import end_descendants
+from ml_intern.run.usage import end_descendants, ended_children
 
 MAX_REQUEST = 1 << 20
 READY = b"ready"
@@ -75,10 +75,7 @@ def _guard_and_exit(requests: socket.socket, sandbox: Sandbox, taken: int) -> No
     requests.close()
     os.close(taken)
     os.waitpid(supervisor, 0)
-    with contextlib.suppress(ChildProcessError):  # usually there is none
-        while True:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                end_descendants(os.getpid())
+    end_descendants(lambda: list(ended_children()))
     os._exit(0)
 
 

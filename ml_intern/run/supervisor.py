@@ -18,7 +18,7 @@ from ml_intern.run.capture import Capture
 from ml_intern.run.sandbox.base import Command, Sandbox
 from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import Limits, Outcome, RunResult, RunSpec
-from ml_intern.run.usage import FolderWatch, descendants, end_descendants, resident_mb
+from ml_intern.run.usage import FolderWatch, descendants, end_descendants, ended_children, resident_mb
 
 _FIRST_LOOK = 0.05  # seconds
 _LOOK_EVERY = 0.25  # seconds between two looks at the tree's memory: a look costs about a millisecond
@@ -64,7 +64,7 @@ def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
         # Before there is a second thread here: the script may be a fork of this process.
         pid, stream = (stream and command.enter(stream)) or (pid, stream)
     except BaseException:
-        end_descendants(os.getpid())
+        end_descendants(lambda: list(ended_children()))
         command.ended()
         raise
     capture = Capture(stream, spec.log, spec.limits.output_mb * 1024 * 1024)
@@ -78,7 +78,7 @@ def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
         raise
     watch.kill()
     not_set_up = command.ended()
-    cpu_seconds += watch.reap()
+    watch.reap()
     capture.finish()
     process.returncode = command.exit_code(os.waitstatus_to_exitcode(status))
     if not_set_up and watch.outcome is None:
@@ -91,7 +91,7 @@ def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
         detail=_explain(outcome, process.returncode, spec.limits, capture.tail()),
         tail=capture.tail(),
         wall_seconds=time.monotonic() - started,
-        cpu_seconds=cpu_seconds,
+        cpu_seconds=cpu_seconds + watch.orphans_cpu,
         peak_memory_mb=watch.peak_mb,
         sandbox=tier,
     )
@@ -109,6 +109,7 @@ class _Watch:
     capture: Capture
     outcome: Outcome | None = None
     peak_mb: float = 0.0
+    orphans_cpu: float = 0.0  # seconds
 
     def until_end(self) -> tuple[int, float]:
         """(wait status, CPU seconds of it and of those it waited for)."""
@@ -164,16 +165,13 @@ class _Watch:
         self.command.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        end_descendants(os.getpid())
+        end_descendants(self.reap)
 
-    def reap(self) -> float:
-        """CPU seconds of what the first process did not wait for itself, all of which has ended."""
-        seconds = 0.0
-        with contextlib.suppress(ChildProcessError):
-            while (found := os.wait4(-1, os.WNOHANG))[0]:
-                seconds += found[2].ru_utime + found[2].ru_stime
-                self.peak_mb = max(self.peak_mb, found[2].ru_maxrss / 1024)
-        return seconds
+    def reap(self) -> None:
+        """Counts what the first process did not wait for itself."""
+        for used in ended_children(but=self.pid):
+            self.orphans_cpu += used.ru_utime + used.ru_stime
+            self.peak_mb = max(self.peak_mb, used.ru_maxrss / 1024)
 
 
 def _explain(outcome: Outcome, code: int, limits: Limits, tail: str) -> str:

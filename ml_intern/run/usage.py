@@ -6,11 +6,13 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import resource
+
     import psutil
 
 _FOLDERS_EVERY = 1.0  # seconds
@@ -24,6 +26,16 @@ def descendants(pid: int) -> list[int]:
         return _listed_descendants(pid)
     except FileNotFoundError:  # not Linux, or a kernel that does not list children
         return _searched_descendants(pid)
+
+
+def ended_children(but: int = 0) -> Iterator[resource.struct_rusage]:
+    """Waits for the children of this process that have ended, without `but`; what each used."""
+    for child in descendants(os.getpid()):
+        if child != but:
+            with contextlib.suppress(ChildProcessError):
+                pid, _, used = os.wait4(child, os.WNOHANG)
+                if pid:
+                    yield used
 
 
 def _listed_descendants(pid: int) -> list[int]:
@@ -53,15 +65,18 @@ def _searched_descendants(pid: int) -> list[int]:
         return []
 
 
-def end_descendants(pid: int) -> None:
-    """Ends everything below the process, without it; waits until it has ended, but not for what hangs in the kernel."""
+def end_descendants(reap: Callable[[], object]) -> None:
+    """Ends everything below this process; waits until it has ended, but not for what hangs in the kernel. `reap` is
+    called again and again and waits for children that have ended: the first process of a sandbox ends only when nobody
+    in it is left, not even as a zombie that has come to this process."""
     deadline = time.monotonic() + _KILL_SECONDS
-    while members := [child for child in descendants(pid) if not _has_ended(child)]:
+    while members := [child for child in descendants(os.getpid()) if not _has_ended(child)]:
         if time.monotonic() > deadline:
             return
         for child in members:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(child, signal.SIGKILL)
+        reap()
         time.sleep(0.001)
 
 

@@ -111,7 +111,7 @@ def test_a_sandbox_whose_walls_have_a_hole_is_not_used(monkeypatch: pytest.Monke
 
     def with_hole(command: list[str], **options: object) -> object:
         if "ml_intern.run.fork_server" in command:
-            command = [sys.executable, "-c", program, *command[3:]]
+            command = [sys.executable, "-c", program, *command[-2:]]
         return start(command, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(subprocess, "Popen", with_hole)

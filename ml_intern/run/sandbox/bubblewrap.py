@@ -42,7 +42,7 @@ _SHARED_MEMORY_PART = 2  # /dev/shm: half of the memory limit; /tmp: a quarter
 _SETUP_SECONDS = 30.0
 # Keeps a sandbox open until it is killed; says when everything is in its place.
 _READY = b"ready\n"
-_HOLDER = ["/bin/sh", "-c", "echo ready; exec sleep 2147483647"]
+_HOLDER = ["/bin/sh", "-c", "trap '' TERM HUP INT; echo ready; exec sleep 2147483647"]
 
 
 def find_bubblewrap() -> Path | None:
