@@ -15,7 +15,7 @@ from ml_intern.publish.verify import not_scored_again
 from ml_intern.run.spec import RunResult, RunSpec
 from tests.judge.synthetic import criterion, experiment
 from tests.judge.workshop import PREDICT, Workshop, at_the_end, changed
-from tests.support.compute import shared_compute
+from tests.support.compute import shared_compute, strongest
 
 HONEST = """
 import argparse, json, os, random, time
@@ -45,7 +45,7 @@ def auditor(folder: Path, script: str, compute: Any = None, **changes: Any) -> A
     scripts.mkdir()
     (scripts / "evaluate.py").write_text(script)
     one = experiment(audited=[AUDITED | changes], timeout_seconds=20)
-    return Auditor(one, scripts, folder / "audit", compute or shared_compute(), threading.Event())
+    return Auditor(one, scripts, folder / "audit", compute or shared_compute(strongest()), threading.Event())
 
 
 def raised(folder: Path, script: str, **changes: Any) -> set[str]:

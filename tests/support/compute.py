@@ -16,9 +16,22 @@ from ml_intern.run.spec import Limits, RunResult, RunSpec
 WARM = "warm"  # bubblewrap, with scripts that are forks of a process that has imported torch
 
 
-@functools.cache
+class Shared(LocalCompute):
+    """Uses the processes of another one; may have another number of slots."""
+
+    def __init__(self, kind: str, slots: int | None = None) -> None:
+        super().__init__(chosen(kind), slots)
+        started = _started(kind)
+        self._server, self._warm, self._lock = started._server, started._warm, started._lock
+
+
 def shared_compute(kind: str = "none", slots: int | None = None) -> LocalCompute:
-    made = LocalCompute(chosen(kind), slots)
+    return Shared(kind, slots)
+
+
+@functools.cache
+def _started(kind: str) -> LocalCompute:
+    made = LocalCompute(chosen(kind))
     if kind == WARM:
         wait_until_warm(made)
     return made
@@ -49,6 +62,12 @@ def require(kind: str) -> None:
     kind = chosen(kind).kind
     if kind != "none" and not examined(kind).works:
         pytest.skip(f"{kind}: {examined(kind).problem}")
+
+
+@functools.cache
+def strongest() -> str:
+    """The kind that a person's run would get here, with a warm start where there is one."""
+    return next((kind for kind in (WARM, *ISOLATING) if examined(chosen(kind).kind).works), "none")
 
 
 def run_script(kind: str, folder: Path, code: str, stop: threading.Event | None = None, **limits: float) -> RunResult:
