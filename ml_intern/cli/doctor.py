@@ -87,13 +87,14 @@ def _attacks(home: Path) -> None:
     from ml_intern.run.selfcheck import ISOLATING, examine
 
     breaches = held = 0
-    for kind in ISOLATING:
+    for kind, warm in [*((kind, False) for kind in ISOLATING), ("bubblewrap", True)]:
         examined = examine(kind, home)
         if not examined.works:
             _line(kind, f"cannot be used: {examined.problem}")
             continue
-        typer.echo(f"{kind}, tier {examined.tier}:")
-        with Stage() as stage, contextlib.closing(LocalCompute(Choice(kind, home), 1)) as compute:
+        typer.echo(f"{kind}, tier {examined.tier}{', warm start' if warm else ''}:")
+        with Stage() as stage, contextlib.closing(LocalCompute(Choice(kind, home, warm), 1)) as compute:
+            compute.warm_up(wait=True)
             for case in CASES:
                 if kind in case.uncovered:
                     typer.echo(f"  {case.number:>3}  not covered  {case.name} ({case.uncovered[kind]})")

@@ -20,11 +20,12 @@ from ml_intern.run.spec import RunSpec
 
 ROUNDS = 60
 SCRIPT = "print('done')\n"
+LIBRARIES = {"torch": "import torch\n", "transformers Trainer": "import torch\nfrom transformers import Trainer\n"}
 
 
-def spec_in(folder: Path) -> RunSpec:
+def spec_in(folder: Path, script: str = SCRIPT) -> RunSpec:
     (folder / "script").mkdir(parents=True)
-    (folder / "script" / "run.py").write_text(SCRIPT)
+    (folder / "script" / "run.py").write_text(script)
     (folder / "cwd").mkdir()
     return RunSpec(
         run_id="bench", script=folder / "script" / "run.py", arguments=(), cwd=folder / "cwd", log=folder / "run.log"
@@ -41,8 +42,8 @@ def plain(folder: Path) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def inside(compute: LocalCompute, folder: Path) -> float:
-    spec = spec_in(folder)
+def inside(compute: LocalCompute, folder: Path, script: str = SCRIPT) -> float:
+    spec = spec_in(folder, script)
     started = time.perf_counter()
     result = compute.execute(spec, threading.Event())
     assert result.outcome == "ok", result
@@ -72,3 +73,12 @@ if __name__ == "__main__":
         base = statistics.median(times["plain"])
         for name, taken in times.items():
             print(f"{name:<11} {shown(taken)}, {statistics.median(taken) - base:+5.1f} ms")
+        if works["bubblewrap"]:
+            warm = LocalCompute(Choice("bubblewrap", root / "home", warm=True), 1)
+            started = time.perf_counter()
+            warm.warm_up(wait=True)
+            print(f"warm start: ready after {time.perf_counter() - started:.1f} s")
+            for turn, (name, script) in enumerate(LIBRARIES.items()):
+                cold = [inside(computes["bubblewrap"], root / f"cold-{turn}-{n}", script) for n in range(5)]
+                fork = [inside(warm, root / f"warm-{turn}-{n}", script) for n in range(5)]
+                print(f"{name}: {statistics.median(cold):.0f} ms cold, {statistics.median(fork):.0f} ms warm")

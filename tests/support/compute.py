@@ -3,7 +3,6 @@
 import functools
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -33,21 +32,13 @@ def shared_compute(kind: str = "none", slots: int | None = None) -> LocalCompute
 def _started(kind: str) -> LocalCompute:
     made = LocalCompute(chosen(kind))
     if kind == WARM:
-        wait_until_warm(made)
+        made.warm_up(wait=True)
     return made
 
 
 @functools.cache
 def chosen(kind: str) -> Choice:
     return Choice("bubblewrap" if kind == WARM else kind, Path(tempfile.gettempdir()), warm=kind == WARM)
-
-
-def wait_until_warm(compute: LocalCompute) -> None:
-    compute.warm_up()
-    deadline = time.monotonic() + 120
-    while compute._warm is not None and not compute._warm.is_ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @functools.cache

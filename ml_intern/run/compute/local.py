@@ -39,7 +39,7 @@ class LocalCompute:
         self._sandbox = sandbox
         self._slots = slots or usable_cores()
         self._server = Server(replace(sandbox, warm=False))
-        self._warm = Server(sandbox) if sandbox.warm else None
+        self._warm = Server(sandbox) if sandbox.warm and sandbox.kind == "bubblewrap" else None
         self._lock = threading.Lock()
 
     @property
@@ -72,12 +72,14 @@ class LocalCompute:
         finally:
             os.close(reader)
 
-    def warm_up(self) -> None:
-        """Starts what the first run would have to wait for."""
+    def warm_up(self, *, wait: bool = False) -> None:
+        """Starts what the first run would have to wait for; `wait`: until libraries are imported, too."""
         with self._lock:
             self._server.start()
             if self._warm is not None:
                 self._warm.start()
+                while wait and not self._warm.is_ready():
+                    time.sleep(_LOOK_EVERY)
 
     def close(self) -> None:
         """Ends the processes that supervisors are forked from."""
