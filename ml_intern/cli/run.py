@@ -27,7 +27,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Publish to this folder.")] = None,
     push: Annotated[str, typer.Option(help="Where to publish: `folder`.")] = "folder",
     sandbox: Annotated[
-        str, typer.Option(help="auto (the strongest that works), bubblewrap, landlock, or none: limits only.")
+        str, typer.Option(help="auto (the strongest that works), bubblewrap, landlock, docker, or none: limits only.")
     ] = "auto",
     warm_start: Annotated[
         bool, typer.Option(help="Scripts are forks of a process that has imported torch, inside the sandbox.")

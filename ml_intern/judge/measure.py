@@ -191,11 +191,13 @@ def _from_outside(job: Job, trained: RunResult) -> dict[str, Measured]:
     """What is measured on the training process and on the weights, not on predictions."""
     numbers = {
         "wall_seconds": trained.wall_seconds,
-        "peak_memory_mb": trained.peak_memory_mb,
+        "peak_memory_mb": trained.peak_memory_mb or None,  # a container's is not seen
         "parameters": count_parameters(job.folder / "out" / "model.safetensors"),
     }
     wanted = [metric for metric in scored_metrics(job.experiment, job.phase) if metric.name in OUTSIDE]
-    return {metric.key: Measured(value=numbers[metric.name], n=1) for metric in wanted}
+    return {
+        metric.key: Measured(value=numbers[metric.name], n=int(numbers[metric.name] is not None)) for metric in wanted
+    }
 
 
 def _save_predictions(

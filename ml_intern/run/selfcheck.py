@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from ml_intern.errors import InputError, MlInternError, RunError
 from ml_intern.run.compute.local import LocalCompute
 from ml_intern.run.sandbox import probe
-from ml_intern.run.sandbox.choice import KINDS, Choice
+from ml_intern.run.sandbox.choice import CONTAINER, KINDS, Choice
 from ml_intern.run.sandbox.namespaces import advice
 from ml_intern.run.spec import Limits, RunSpec
 
@@ -54,8 +54,8 @@ def choose(wanted: str, home: Path) -> Choice:
     name that there is not, RunError where it cannot be had here."""
     if wanted == "none":
         return Choice("none", home)
-    if wanted not in (*ISOLATING, "auto"):
-        raise InputError(f"There is no sandbox {wanted!r}.", next=f"Give auto, {', '.join(KINDS)}.")
+    if wanted not in (*ISOLATING, CONTAINER, "auto"):
+        raise InputError(f"There is no sandbox {wanted!r}.", next=f"Give auto, {', '.join((*KINDS, CONTAINER))}.")
     problems = []
     for kind in ISOLATING if wanted == "auto" else (wanted,):
         examined = examine(kind, home)
@@ -168,7 +168,16 @@ def _depends_on(kind: str) -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         boot = ""
-    parts = [kind, boot, os.uname().release, str(os.getuid()), sys.executable, stamp, advice()]
+    parts = [
+        kind,
+        boot,
+        os.uname().release,
+        str(os.getuid()),
+        sys.executable,
+        stamp,
+        advice(),
+        os.environ.get("ML_INTERN_IMAGE", ""),
+    ]
     return hashlib.sha256("\n".join(parts).encode() + b"".join(code)).hexdigest()[:32]
 
 

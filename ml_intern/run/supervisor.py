@@ -91,8 +91,8 @@ def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
         detail=_explain(outcome, process.returncode, spec.limits, capture.tail()),
         tail=capture.tail(),
         wall_seconds=time.monotonic() - started,
-        cpu_seconds=cpu_seconds + watch.orphans_cpu,
-        peak_memory_mb=watch.peak_mb,
+        cpu_seconds=cpu_seconds + watch.orphans_cpu if command.measures else 0.0,
+        peak_memory_mb=watch.peak_mb if command.measures else 0.0,
         sandbox=tier,
     )
 

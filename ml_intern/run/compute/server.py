@@ -9,7 +9,7 @@ import sys
 
 from ml_intern.run.fork_server import MAX_REQUEST, READY
 from ml_intern.run.sandbox.choice import Choice
-from ml_intern.run.sandbox.environment import import_environment, passed_environment
+from ml_intern.run.sandbox.environment import CLIENT, import_environment, passed_environment
 
 
 class Server:
@@ -61,7 +61,7 @@ class Server:
     def _started(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_REQUEST)
-        environment = passed_environment("PYTHONPATH", "HOME", "TMPDIR")
+        environment = passed_environment("PYTHONPATH", *CLIENT)
         module = ["-m", "ml_intern.run.fork_server", str(theirs.fileno()), self._sandbox.spelled]
         self._process = subprocess.Popen(
             [sys.executable, "-s", "-B", *module],

@@ -15,7 +15,8 @@ class Command:
     """One command to start, and what its sandbox does on the way. The plain one does nothing.
 
     argv, environment: for the new process; `fds`: what it inherits beside stdin, stdout and stderr; `cwd`: where it
-    starts, if that is not the spec's; `before_exec`: called in the new process before it becomes the command.
+    starts, if that is not the spec's; `before_exec`: called in the new process before it becomes the command;
+    `measures`: whether the started process's tree is the script's, so that its memory and CPU time can be seen.
     `started`, `enter`, `ended`, `close` are called in this order from the thread that starts it; `kill` from the same
     thread.
     """
@@ -25,6 +26,7 @@ class Command:
     fds: tuple[int, ...] = ()
     cwd: Path | None = None
     before_exec: Callable[[], None] | None = None
+    measures: bool = True
 
     def started(self, pid: int) -> None:
         """The process `pid` exists: set its limits, let it go."""

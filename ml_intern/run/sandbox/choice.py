@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +12,14 @@ from ml_intern.errors import RunError
 from ml_intern.run.sandbox.base import Sandbox
 
 KINDS = ("bubblewrap", "landlock", "none")  # strongest first
+CONTAINER = "docker"  # only where a person asks for it: it needs an image
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`kind` is one of KINDS; `home`: the harness's own folder, which no script sees; `warm`: scripts may be
-    forks of a process that has imported libraries. Making it raises nothing; `tier`
-    raises RunError where this kind cannot be had here."""
+    """`kind` is one of KINDS, or CONTAINER; `home`: the harness's own folder, which no script sees; `warm`: scripts may be
+    forks of a process that has imported libraries. Making it raises nothing; `tier` raises RunError where this kind
+    cannot be had here."""
 
     kind: str
     home: Path
@@ -51,6 +53,13 @@ def open_sandbox(spelled: str) -> Sandbox:
         from ml_intern.run.sandbox.landlock import LandlockSandbox
 
         return LandlockSandbox(home)
+    if told["kind"] == CONTAINER:
+        from ml_intern.run.sandbox.container import IMAGE, ContainerSandbox, find_client
+
+        client = find_client()
+        if client is None:
+            raise RunError("There is neither podman nor docker.", next="Install one, or give --sandbox auto.")
+        return ContainerSandbox(client, os.environ.get(IMAGE, ""))
     if told["kind"] == "none":
         from ml_intern.run.sandbox.plain import PlainSandbox
 

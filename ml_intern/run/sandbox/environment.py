@@ -11,6 +11,19 @@ _PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "CUDA_VISIBLE_DEVICES", "
 _PASSED_PREFIXES = ("OPENBLAS_", "MKL_", "KMP_")
 
 
+# What reaches the process that builds sandboxes, and never a script: where podman or docker and their images are.
+CLIENT = (
+    "HOME",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "CONTAINER_HOST",
+    "ML_INTERN_IMAGE",
+)
+
+
 def passed_environment(*more: str) -> dict[str, str]:
     """What passes of this process's variables, and those named in `more`."""
     wanted = (*_PASSED, *more)
