@@ -17,8 +17,8 @@ CONTAINER = "docker"  # only where a person asks for it: it needs an image
 
 @dataclass(frozen=True)
 class Choice:
-    """`kind` is one of KINDS, or CONTAINER; `home`: the harness's own folder, which no script sees; `warm`: scripts may be
-    forks of a process that has imported libraries. Making it raises nothing; `tier` raises RunError where this kind
+    """`kind` is one of KINDS, or CONTAINER; `home`: the harness's own folder, which no script sees; `warm`: scripts may
+    be forks of a process that has imported libraries. Making it raises nothing; `tier` raises RunError where this kind
     cannot be had here."""
 
     kind: str

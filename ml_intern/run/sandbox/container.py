@@ -78,7 +78,8 @@ class ContainerSandbox:
             words += ["--userns", "keep-id"]
         words += ["--memory", f"{limits.memory_mb}m", "--memory-swap", f"{limits.memory_mb}m"]
         words += ["--cpus", str(spec.threads), "--pids-limit", str(limits.processes), "--ipc", "private"]
-        words += ["--shm-size", f"{limits.memory_mb // 2}m", "--tmpfs", f"{_TEMPORARY}:size={limits.memory_mb // 4}m,mode=1777"]
+        words += ["--shm-size", f"{limits.memory_mb // 2}m"]
+        words += ["--tmpfs", f"{_TEMPORARY}:size={limits.memory_mb // 4}m,mode=1777"]
         words += ["--ulimit", f"nofile={limits.open_files}", "--ulimit", "core=0"]
         words += ["--ulimit", f"fsize={limits.file_mb * 2**20}", "--hostname", "sandbox", "--workdir", str(spec.cwd)]
         words += ["--gpus", "all"] if spec.gpu else []
@@ -103,9 +104,8 @@ class ContainerSandbox:
     def _variables(spec: RunSpec) -> Mapping[str, str]:
         """The clean ones, without this machine's search paths: the image has its own."""
         paths = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
-        return {name: value for name, value in clean_environment(spec).items() if name not in paths} | {
-            "TMPDIR": "/tmp"
-        }
+        kept = {name: value for name, value in clean_environment(spec).items() if name not in paths}
+        return kept | {"TMPDIR": _TEMPORARY}
 
     def _ask(self, *words: str) -> str:
         try:
