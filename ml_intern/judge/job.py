@@ -40,6 +40,7 @@ class Job:
     plan: str
     environment: str
     provided: Provided
+    proxy: Path | None
     auditor: Auditor | None
     base_models: tuple[BaseModel, ...]
     baselines: Baselines

@@ -30,6 +30,7 @@ from ml_intern.judge.splits import Split, check_split, describe_split, draw_spli
 from ml_intern.judge.tables import DataError, read_table, write_table
 from ml_intern.plan.plan import Experiment, Plan, StartingModel
 from ml_intern.run.compute.base import Compute
+from ml_intern.run.network.proxy import Proxy
 from ml_intern.run.resources.broker import Provided
 from ml_intern.run.spec import Limits, RunSpec
 
@@ -76,6 +77,7 @@ class Laboratory:
         self._compute, self._ledger, self._stop, self._notify = compute, ledger, stop, notify
         self._prepared: tuple[str, _Prepared] | None = None
         self._auditors: dict[str, Auditor] = {}
+        self._proxy: Proxy | None = None
         self._provided = provided or Provided()
         self._base_models = find_base_models(with_fetched(experiment, self._provided))
         self._environment = hashlib.sha256((environment_lock() + layer_lock(self._provided)).encode()).hexdigest()
@@ -210,6 +212,7 @@ class Laboratory:
             plan=self.plan.digest(),
             environment=self._environment,
             provided=self._provided,
+            proxy=self._opened_proxy(),
             auditor=self._auditor(hashes),
             base_models=self._base_models,
             baselines=prepared.baselines,
@@ -254,11 +257,27 @@ class Laboratory:
             reads=(self.places.scripts, *self._provided.reads, *self._provided.data_reads),
             writes=(raw, out),
             environment=self._provided.environment,
+            proxy=self._opened_proxy(),
             limits=Limits(seconds=self.experiment.timeout_seconds, memory_mb=self.experiment.memory_mb),
         )
         result = self._compute.execute(spec, self._stop)
         if result.outcome != "ok":
             raise DataError(f"data.py ended with: {result.outcome}.", f"{result.detail}\n{result.tail[-2000:]}")
+
+    def _opened_proxy(self) -> Path | None:
+        """The socket of this experiment's way to the plan's hosts; None where it names none."""
+        if not self.experiment.hosts:
+            return None
+        if self._proxy is None:
+            heard: set[str] = set()
+
+            def tell(line: str) -> None:
+                if line not in heard:
+                    heard.add(line)
+                    self._notify("note", {"text": f"{self.experiment.id}, network: {line}"})
+
+            self._proxy = Proxy(self.experiment.hosts, tell)
+        return self._proxy.path
 
     def _split(self, seed: int) -> Split:
         """The checked split of a seed. Raises DataError when it leaks."""

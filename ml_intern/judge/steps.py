@@ -31,6 +31,7 @@ def training(job: Job) -> RunSpec:
         writes=(out,),
         environment=job.provided.environment,
         warm=_may_be_warm(job.experiment),
+        proxy=job.proxy,
         inputs=_hash_of_inputs(job),
         limits=_limits(job.experiment),
     )

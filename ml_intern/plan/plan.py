@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ml_intern.plan.claim import Claim, Kind
+from ml_intern.run.network.hosts import is_pattern
 from ml_intern.run.resources.packages import is_exact
 from ml_intern.run.resources.resource import Resource
 
@@ -159,8 +160,9 @@ class Experiment(_Strict):
     """Variants that differ in one thing, trained on the same data with the same seeds.
 
     resources: models and data sets that the harness fetches; requirements: packages beyond the installed ones, each
-    `name==version`. settings: for every variant's training. smoke: overrides for a tiny run. `crash` says what a seed
-    counts as that crashes or diverges. expected_seconds: of one training run on one core.
+    `name==version`; hosts: the few that data.py and train.py may reach, by name. settings: for every variant's
+    training. smoke: overrides for a tiny run. `crash` says what a seed counts as that crashes or diverges.
+    expected_seconds: of one training run on one core.
     """
 
     id: Name
@@ -176,6 +178,7 @@ class Experiment(_Strict):
     base_models: tuple[StartingModel, ...] = ()
     resources: tuple[Resource, ...] = ()
     requirements: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     select: MetricSpec
     select_higher_is_better: bool
     tests: tuple[ClaimTest, ...] = Field(min_length=1)
@@ -197,6 +200,8 @@ class Experiment(_Strict):
             raise ValueError(f"experiment {self.id}: two resources have the same name")
         if loose := [one for one in self.requirements if not is_exact(one)]:
             raise ValueError(f"experiment {self.id}: the requirement {loose[0]!r} is not exact: name==version")
+        if odd := [one for one in self.hosts if not is_pattern(one)]:
+            raise ValueError(f"experiment {self.id}: {odd[0]!r} is no host name (addresses are not reached)")
         if self.select.rows != "validation":
             raise ValueError(
                 f"experiment {self.id}: the published run is chosen on validation, not on {self.select.rows}"
@@ -278,7 +283,11 @@ class Plan(_Strict):
         """sha256 of the plan's content, independent of its layout as YAML."""
         content = self.model_dump(mode="json")
         for experiment in content["experiments"]:
-            for later in ("resources", "requirements"):  # a plan without them keeps the hash it had before they were
+            for later in (
+                "resources",
+                "requirements",
+                "hosts",
+            ):  # a plan without them keeps the hash it had before they were
                 if not experiment[later]:
                     del experiment[later]
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

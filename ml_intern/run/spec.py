@@ -33,10 +33,11 @@ class RunSpec(BaseModel):
 
     `log` receives stdout and stderr together. `threads` is the number of cores it may use. In an isolating sandbox it
     sees the script, `reads` (read-only, also where one lies in a folder of `writes`) and `writes`, and nothing else of
-    the person's files; `cwd` is writable without being named. `environment`: variables beside the clean ones. `gpu`:
-    whether it may use the machine's GPUs. `warm`: whether it may be a fork of a process that has imported libraries;
-    not where its memory or time are what is measured. `inputs`: a hash of what it reads; after a crash of the harness a
-    run is taken over only where it is the same.
+    the person's files; `cwd` is writable without being named. `environment`: variables beside the clean ones. `proxy`:
+    a unix socket through which it reaches the hosts that it may; None: no network. `gpu`: whether it may use the
+    machine's GPUs. `warm`: whether it may be a fork of a process that has imported libraries; not where its memory or
+    time are what is measured. `inputs`: a hash of what it reads; after a crash of the harness a run is taken over only
+    where it is the same.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +51,7 @@ class RunSpec(BaseModel):
     reads: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = ()
     environment: dict[str, str] = {}
+    proxy: Path | None = None
     gpu: bool = False
     warm: bool = True
     inputs: str = ""

@@ -48,6 +48,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         ]
         lines += [f"  fetches {resource.name}: {resource.shown}" for resource in experiment.resources]
         lines += [f"  installs {one.split()[0]} for its scripts alone" for one in experiment.requirements if " " in one]
+        lines += [f"  MAY REACH {', '.join(experiment.hosts)} from data.py and train.py"] if experiment.hosts else []
         lines += [f"  deviates: {deviation}" for deviation in experiment.deviations]
         console.print(Text(printable("\n".join(lines))))
     if plan.findings:

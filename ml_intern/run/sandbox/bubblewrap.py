@@ -27,7 +27,7 @@ from typing import IO
 from ml_intern.errors import RunError
 from ml_intern.run.sandbox import roots
 from ml_intern.run.sandbox.base import Command
-from ml_intern.run.sandbox.environment import clean_environment
+from ml_intern.run.sandbox.environment import RELAY_PORT, clean_environment
 from ml_intern.run.sandbox.limits import limit
 from ml_intern.run.sandbox.ownership import NOBODY, take_back
 from ml_intern.run.sandbox.places import prepared_places
@@ -89,6 +89,8 @@ class BubblewrapSandbox:
 
     def prepare(self, spec: RunSpec) -> Command:
         reads, writes = prepared_places(spec, as_nobody=self._root)
+        if spec.proxy is not None:
+            reads += [spec.proxy.parent, Path(relay_script())]
         return _BubblewrapCommand.make(self, spec, reads, writes)
 
     def argv(
@@ -186,7 +188,15 @@ def _gpu(wanted: bool) -> list[str]:
 
 
 def _python(spec: RunSpec) -> list[str]:
-    return [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
+    python = [sys.executable, "-s", "-B"]
+    relay = [*python, relay_script(), str(spec.proxy), str(RELAY_PORT)] if spec.proxy else []
+    return [*relay, *python, str(spec.script), *spec.arguments]
+
+
+def relay_script() -> str:
+    from ml_intern.run.network import relay
+
+    return str(Path(relay.__file__))
 
 
 def _variables(spec: RunSpec) -> dict[str, str]:

@@ -48,6 +48,8 @@ class ContainerSandbox:
         return f"A ({self.client.name} {self.image} {self._digest})"
 
     def prepare(self, spec: RunSpec) -> Command:
+        if spec.proxy is not None:
+            raise RunError("The plan names hosts, and this sandbox has no way to them.", next="Use bubblewrap.")
         reads, writes = prepared_places(spec, as_nobody=self._root)
         name = f"ml-intern-{hashlib.sha256(str(spec.log).encode()).hexdigest()[:16]}"
         self.end(name)  # what a supervisor that was killed left running

@@ -30,6 +30,10 @@ def passed_environment(*more: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in wanted or name.startswith(_PASSED_PREFIXES)}
 
 
+RELAY_PORT = 3128  # of run/network/relay.py, in a run's own network
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+
+
 def import_environment() -> dict[str, str]:
     """What libraries read when they are imported, for a process whose forks become scripts with one thread. Caches lie
     where each script has a /tmp of its own."""
@@ -67,5 +71,6 @@ def clean_environment(spec: RunSpec) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "MPLBACKEND": "agg",
+        **(dict.fromkeys(_PROXIES, f"http://127.0.0.1:{RELAY_PORT}") if spec.proxy else {}),
         **spec.environment,
     }

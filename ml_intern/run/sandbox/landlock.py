@@ -70,6 +70,8 @@ class LandlockSandbox:
         return NOT_COVERED if self._version >= 6 or self._root else (*NOT_COVERED, _SIGNALS_NOT_COVERED)
 
     def prepare(self, spec: RunSpec) -> Command:
+        if spec.proxy is not None:
+            raise RunError("The plan names hosts, and this sandbox has no way to them.", next="Use bubblewrap.")
         reads, writes = prepared_places(spec, as_nobody=self._root)
         argv = [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
         command = _LandlockCommand(argv, clean_environment(spec), writes=tuple(writes))

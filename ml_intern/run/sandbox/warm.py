@@ -47,7 +47,7 @@ def import_libraries() -> None:
 def is_fit(spec: RunSpec) -> bool:
     """Whether a fork serves this run as well as a Python of its own: libraries fix their threads and look for GPUs when
     they are imported, and packages of a layer must come before those that are imported already."""
-    return spec.threads == 1 and not spec.gpu and "PYTHONPATH" not in spec.environment
+    return spec.threads == 1 and not spec.gpu and spec.proxy is None and "PYTHONPATH" not in spec.environment
 
 
 def enter(

@@ -1,0 +1,184 @@
+"""The way out for runs whose plan names hosts: to those, by name, at public addresses, and nowhere else."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ml_intern.run.network.hosts import HostRefused, address_of, is_pattern
+from ml_intern.run.network.proxy import Proxy
+from ml_intern.run.spec import RunSpec
+from tests.support.compute import require, shared_compute
+
+ALLOWED = ("data.example.org", "*.mirror.example.org")
+PUBLIC = "93.184.215.14"
+
+
+def address(host: str, found: tuple[str, ...] = (PUBLIC,)) -> str:
+    return address_of(host, ALLOWED, lambda name: list(found))
+
+
+@pytest.mark.parametrize("host", ["data.example.org", "DATA.example.org", "data.example.org.", "eu.mirror.example.org"])
+def test_a_host_of_the_plan_is_reached(host: str) -> None:
+    assert address(host) == PUBLIC
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.org", "xdata.example.org", "data.example.org.evil.net", "mirror.example.org", "evil.net",
+        "data.example.org\x00.evil.net", "data.example.org..", ".data.example.org", "data.example.org%00",
+        "data example.org",
+        "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::1]", "::1", "::ffff:127.0.0.1",
+        "localhost", "",
+        "data.example.org@evil.net", "data.example.org#evil.net", "dаta.example.org", "a" * 300 + ".example.org",
+    ],
+)  # fmt: skip
+def test_54_no_other_name_and_no_address_is_reached(host: str) -> None:
+    with pytest.raises(HostRefused):
+        address(host)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ("127.0.0.1",), ("10.1.2.3",), ("192.168.1.1",), ("169.254.169.254",), ("100.64.0.1",), ("0.0.0.0",), ("::1",),
+        ("fe80::1%eth0",), ("fd00::1",), ("::ffff:10.0.0.1",), (PUBLIC, "127.0.0.1"), (), ("224.0.0.1",),
+        ("64:ff9b::7f00:1",), ("2002:7f00:1::",),
+    ],
+)  # fmt: skip
+def test_55_a_name_that_leads_inside_is_not_reached_whatever_else_it_leads_to(found: tuple[str, ...]) -> None:
+    with pytest.raises(HostRefused):
+        address("data.example.org", found)
+
+
+def test_55_a_name_is_looked_up_once_and_the_checked_address_is_used() -> None:
+    answers = [[PUBLIC], ["127.0.0.1"]]
+    assert address_of("data.example.org", ALLOWED, lambda name: answers.pop(0)) == PUBLIC
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("text", ["*", "*.org", "1.2.3.4", "*.*.org", "a b", "", "http://a.org", "a.org:80", "-a.org"])
+def test_a_plan_names_hosts_and_nothing_wider(text: str) -> None:
+    assert not is_pattern(text)
+
+
+@pytest.fixture
+def site() -> Iterator[ThreadingHTTPServer]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"{self.path} for {self.headers['Host']} {self.headers.get('Proxy-Authorization', '')}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def heard() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def proxy(site: ThreadingHTTPServer, heard: list[str]) -> Iterator[Proxy]:
+    port = site.server_address[1]
+    made = Proxy(ALLOWED, heard.append, resolving=lambda name: ["127.0.0.1"], public=False, ports=(port,))
+    yield made
+    made.close()
+    assert not made.path.exists()
+
+
+def said(proxy: Proxy, request: str) -> str:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect(str(proxy.path))
+        received = b""
+        with contextlib.suppress(ConnectionError):  # it hangs up on what is no request
+            client.sendall(request.encode("latin-1"))
+            while chunk := client.recv(4096):
+                received += chunk
+    return received.decode()
+
+
+def test_a_plain_request_is_carried_without_what_is_for_proxies(proxy: Proxy, site: ThreadingHTTPServer) -> None:
+    host = f"data.example.org:{site.server_address[1]}"
+    answer = said(proxy, f"GET http://{host}/rows?x=1 HTTP/1.1\r\nHost: evil.net\r\nProxy-Authorization: x\r\n\r\n")
+    assert answer.endswith(f"/rows?x=1 for {host} ")
+
+
+def test_a_tunnel_is_carried(proxy: Proxy, site: ThreadingHTTPServer) -> None:
+    inner = "GET /inner HTTP/1.0\r\nHost: data.example.org\r\n\r\n"
+    answer = said(proxy, f"CONNECT data.example.org:{site.server_address[1]} HTTP/1.1\r\n\r\n{inner}")
+    assert answer.startswith("HTTP/1.1 200 Connection established")
+    assert "/inner for data.example.org" in answer
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "CONNECT evil.net:PORT HTTP/1.1",
+        "CONNECT data.example.org:22 HTTP/1.1",
+        "CONNECT 127.0.0.1:PORT HTTP/1.1",
+        "CONNECT data.example.org:PORT@evil.net:PORT HTTP/1.1",
+        "GET http://data.example.org\x00.evil.net:PORT/ HTTP/1.1",
+        "GET http://user@data.example.org:PORT/ HTTP/1.1",
+        "GET file:///etc/passwd HTTP/1.1",
+        "GET / HTTP/1.1",
+        "CONNECT data.example.org:x HTTP/1.1",
+        "nonsense",
+    ],
+)
+def test_what_is_not_allowed_is_refused_and_heard(
+    proxy: Proxy, site: ThreadingHTTPServer, heard: list[str], line: str
+) -> None:
+    answer = said(proxy, f"{line.replace('PORT', str(site.server_address[1]))}\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 403")
+    assert heard and heard[-1].startswith("refused: ")
+
+
+def test_a_request_without_an_end_is_dropped(proxy: Proxy) -> None:
+    assert said(proxy, "GET http://data.example.org/" + "x" * 60_000) == ""
+
+
+CODE = """
+import urllib.request, urllib.error, socket
+print(urllib.request.urlopen("http://data.example.org:PORT/rows").read().decode())
+try:
+    urllib.request.urlopen("http://evil.net:PORT/")
+except urllib.error.HTTPError as error:
+    print(error.code)
+try:
+    socket.create_connection(("127.0.0.1", PORT), timeout=2)
+except OSError as error:
+    print("refused")
+raise SystemExit(7)
+"""
+
+
+def test_a_script_in_the_sandbox_reaches_the_plans_hosts_through_it_and_nothing_else(
+    proxy: Proxy, site: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    require("bubblewrap")
+    port = str(site.server_address[1])
+    script = tmp_path / "script" / "run.py"
+    script.parent.mkdir()
+    script.write_text(CODE.replace("PORT", port))
+    spec = RunSpec(
+        run_id="r", script=script, arguments=(), cwd=tmp_path / "cwd", log=tmp_path / "log.txt", proxy=proxy.path
+    )
+    result = shared_compute("bubblewrap").execute(spec, threading.Event())
+    assert result.tail.splitlines() == [f"/rows for data.example.org:{port} ", "403", "refused"]
+    assert (result.outcome, result.exit_code) == ("failed", 7)
