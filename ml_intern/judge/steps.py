@@ -33,6 +33,7 @@ def training(job: Job) -> RunSpec:
         warm=_may_be_warm(job.experiment),
         proxy=job.proxy,
         inputs=_hash_of_inputs(job),
+        gpu=True,
         limits=_limits(job.experiment),
     )
 
@@ -80,6 +81,7 @@ def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
         reads=(folder / "model", folder / "inputs", *(() if own else job.provided.reads)),
         writes=(folder,),
         environment={} if own else job.provided.environment,
+        gpu=True,
         limits=_limits(job.experiment),
     )
 

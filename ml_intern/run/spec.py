@@ -35,9 +35,9 @@ class RunSpec(BaseModel):
     sees the script, `reads` (read-only, also where one lies in a folder of `writes`) and `writes`, and nothing else of
     the person's files; `cwd` is writable without being named. `environment`: variables beside the clean ones. `proxy`:
     a unix socket through which it reaches the hosts that it may; None: no network. `gpu`: whether it may use the
-    machine's GPUs. `warm`: whether it may be a fork of a process that has imported libraries; not where its memory or
-    time are what is measured. `inputs`: a hash of what it reads; after a crash of the harness a run is taken over only
-    where it is the same.
+    machine's GPUs, if there are any. `warm`: whether it may be a fork of a process that has imported libraries; not
+    where its memory or time are what is measured. `inputs`: a hash of what it reads; after a crash of the harness a run
+    is taken over only where there is one, and it is the same.
     """
 
     model_config = ConfigDict(frozen=True)

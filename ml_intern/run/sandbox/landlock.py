@@ -103,7 +103,11 @@ class LandlockSandbox:
             handled |= right if self._version >= since else 0
         net, scopes = _TCP if self._version >= 4 else 0, _SCOPES if self._version >= 6 else 0
         ruleset = kernel.landlock_ruleset(handled, net, scopes)
-        system = [*roots.system_folders(), *roots.python_folders(), *(roots.gpu_folders() if gpu else [])]
+        system = [
+            *roots.system_folders(),
+            *roots.python_folders(),
+            *(roots.gpu_folders() if gpu and roots.gpu_devices() else []),
+        ]
         system += [path for path in roots.system_files().values() if path.exists()]
         for path in (*system, *map(Path, _READABLE), *reads):
             _allow(ruleset, path, _READ & handled)

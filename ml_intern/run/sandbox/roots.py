@@ -58,12 +58,13 @@ def python_folders() -> list[Path]:
 @functools.cache
 def shown_folders(*, gpu: bool) -> tuple[Path, ...]:
     """All of the machine's folders that a script sees; looked up once in the life of a process."""
-    return (*system_folders(), *python_folders(), *(gpu_folders() if gpu else []))
+    return (*system_folders(), *python_folders(), *(gpu_folders() if gpu and gpu_devices() else []))
 
 
 def gpu_devices() -> list[Path]:
-    """Device files of NVIDIA GPUs, as far as there are any."""
-    return sorted(Path("/dev").glob("nvidia*"))
+    """Device files of NVIDIA and AMD GPUs, as far as there are any."""
+    amd = [path for path in (Path("/dev/kfd"), Path("/dev/dri")) if Path("/dev/kfd").exists() and path.exists()]
+    return [*sorted(Path("/dev").glob("nvidia*")), *amd]
 
 
 def gpu_folders() -> list[Path]:

@@ -24,6 +24,7 @@ from typing import NoReturn
 from ml_intern.run.sandbox import kernel
 from ml_intern.run.sandbox.limits import limit, limit_processes
 from ml_intern.run.sandbox.ownership import NOBODY
+from ml_intern.run.sandbox.roots import gpu_devices
 from ml_intern.run.spec import RunSpec
 
 _ENTERED = b"+"
@@ -47,7 +48,8 @@ def import_libraries() -> None:
 def is_fit(spec: RunSpec) -> bool:
     """Whether a fork serves this run as well as a Python of its own: libraries fix their threads and look for GPUs when
     they are imported, and packages of a layer must come before those that are imported already."""
-    return spec.threads == 1 and not spec.gpu and spec.proxy is None and "PYTHONPATH" not in spec.environment
+    gpu = spec.gpu and gpu_devices()
+    return spec.threads == 1 and not gpu and spec.proxy is None and "PYTHONPATH" not in spec.environment
 
 
 def enter(

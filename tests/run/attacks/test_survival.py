@@ -47,6 +47,7 @@ class Started:
             cwd=folder / "cwd",
             log=folder / "log.txt",
             limits=Limits(seconds=60),
+            inputs="as before",
         )
         command = [sys.executable, "-c", HARNESS, kind, self.spec.model_dump_json()]
         self.harness = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -88,6 +89,18 @@ def test_a_run_that_ended_while_nobody_looked_is_taken_as_it_ended(kind: str, tm
     other = started.spec.model_copy(update={"inputs": "something else"})
     assert shared_compute(kind).execute(other, threading.Event()).outcome == "ok"
     assert started.supervisor != supervisor
+
+
+@every_kind
+def test_a_run_whose_inputs_nobody_knows_is_run_again(kind: str, tmp_path: Path) -> None:
+    started = Started(kind, tmp_path, seconds=0.5)
+    assert started.harness.wait(timeout=60) == 0
+    supervisor = started.supervisor
+    unknown = started.spec.model_copy(update={"inputs": ""})
+    for _ in range(2):
+        assert shared_compute(kind).execute(unknown, threading.Event()).outcome == "ok"
+        assert started.supervisor != supervisor
+        supervisor = started.supervisor
 
 
 @every_kind
