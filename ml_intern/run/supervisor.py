@@ -18,7 +18,7 @@ from ml_intern.run.capture import Capture
 from ml_intern.run.sandbox.base import Command, Sandbox
 from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import Limits, Outcome, RunResult, RunSpec
-from ml_intern.run.usage import FolderWatch, descendants, end_descendants, ended_children, resident_mb
+from ml_intern.run.usage import DEEPEST, FolderWatch, descendants, end_descendants, ended_children, resident_mb
 
 _FIRST_LOOK = 0.05  # seconds
 _LOOK_EVERY = 0.25  # seconds between two looks at the tree's memory: a look costs about a millisecond
@@ -79,6 +79,7 @@ def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
     watch.kill()
     not_set_up = command.ended()
     watch.reap()
+    watch.look_at_what_is_left()
     capture.finish()
     process.returncode = command.exit_code(os.waitstatus_to_exitcode(status))
     if not_set_up and watch.outcome is None:
@@ -113,7 +114,7 @@ class _Watch:
 
     def until_end(self) -> tuple[int, float]:
         """(wait status, CPU seconds of it and of those it waited for)."""
-        folders = FolderWatch((self.spec.cwd, *self.spec.writes))
+        folders = self._folders()
         handle = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
         next_look = time.monotonic() + _FIRST_LOOK
         try:
@@ -156,9 +157,23 @@ class _Watch:
             return "memory"
         if self.capture.overflowed:
             return "output"
-        if folders.bytes > limits.disk_mb * 2**20 or folders.files > limits.files:
-            return "disk"
-        return None
+        return "disk" if self._is_too_much(folders) else None
+
+    def _is_too_much(self, folders: FolderWatch) -> bool:
+        limits = self.spec.limits
+        return folders.bytes > limits.disk_mb * 2**20 or folders.files > limits.files or folders.depth > DEEPEST
+
+    def _folders(self) -> FolderWatch:
+        return FolderWatch((self.spec.cwd, *self.spec.writes))
+
+    def look_at_what_is_left(self) -> None:
+        """A short run may have ended before anybody looked. What nobody could walk through is removed."""
+        folders = self._folders()
+        folders.count()
+        if self.outcome is None and self._is_too_much(folders):
+            self.outcome = "disk"
+        if folders.depth > DEEPEST:
+            folders.clear()
 
     def kill(self) -> None:
         """Ends every process of the run, however it got away from the first one. That one is left to be waited for."""
@@ -184,7 +199,8 @@ def _explain(outcome: Outcome, code: int, limits: Limits, tail: str) -> str:
     if outcome == "output":
         return f"It printed more than {limits.output_mb} MiB: log less often."
     if outcome == "disk":
-        return f"It wrote more than {limits.disk_mb} MiB or {limits.files} files: keep fewer checkpoints."
+        allowed = f"{limits.disk_mb} MiB, {limits.files} files or {DEEPEST} folders in folders"
+        return f"It wrote more than {allowed}: keep fewer checkpoints."
     if outcome == "killed":
         return "It was stopped from outside (interrupted)."
     if code < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _FOLDERS_EVERY = 1.0  # seconds
 _KILL_SECONDS = 10.0
+DEEPEST = 100  # folders in folders: what removes or copies them goes as deep
 _SHARE = 20  # a look at the folders costs at most one part in this many of the time
 
 
@@ -111,29 +113,45 @@ def _proportional(process: psutil.Process) -> int:
 
 
 class FolderWatch:
-    """Bytes on disk and number of entries of some folders together; looked at now and then, since a look is a walk."""
+    """Bytes on disk, entries, and folders in folders of some folders together; looked at now and then, since a look is a
+    walk."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         paths = {os.fspath(folder) for folder in folders}
         self._folders = [p for p in paths if not any(p != other and p.startswith(f"{other}/") for other in paths)]
         self._next = time.monotonic() + _FOLDERS_EVERY
-        self.bytes = self.files = 0
+        self.bytes = self.files = self.depth = 0
 
     def look(self, now: float) -> None:
         """Counts again if enough time has gone since the last count."""
-        if now < self._next:
-            return
-        began = time.monotonic()
-        self.bytes = self.files = 0
-        stack = list(self._folders)
+        if now >= self._next:
+            began = time.monotonic()
+            self.count()
+            ended = time.monotonic()
+            self._next = ended + max(_FOLDERS_EVERY, _SHARE * (ended - began))
+
+    def count(self) -> None:
+        """Counts now. Nothing is looked for below DEEPEST, where a path grows too long to be named."""
+        self.bytes = self.files = self.depth = 0
+        stack = [(folder, 0) for folder in self._folders]
         while stack:
-            with contextlib.suppress(OSError), os.scandir(stack.pop()) as entries:
+            folder, depth = stack.pop()
+            self.depth = max(self.depth, depth)
+            if depth > DEEPEST:
+                continue
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
                     with contextlib.suppress(OSError):
                         found = entry.stat(follow_symlinks=False)
                         self.bytes += found.st_blocks * 512
                         self.files += 1
                         if entry.is_dir(follow_symlinks=False):
-                            stack.append(entry.path)
-        ended = time.monotonic()
-        self._next = ended + max(_FOLDERS_EVERY, _SHARE * (ended - began))
+                            stack.append((entry.path, depth + 1))
+
+    def clear(self) -> None:
+        """Removes what is in the folders, however deep it lies."""
+        for folder in self._folders:
+            with contextlib.suppress(FileNotFoundError):
+                inside = [entry.path for entry in os.scandir(folder)]
+                for start in range(0, len(inside), 500):
+                    subprocess.run(["rm", "-rf", "--", *inside[start : start + 500]], check=False)

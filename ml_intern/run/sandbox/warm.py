@@ -118,11 +118,11 @@ _TOLD = 3  # where `told` lies once everything else is closed
 
 
 def _only_standard_streams(output: int, told: int) -> None:
-    os.dup2(told, _TOLD, inheritable=False) if told != _TOLD else None
-    null = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(null, 0)
     for number in (1, 2):
         os.dup2(output, number)
+    if told != _TOLD:
+        os.dup2(told, _TOLD, inheritable=False)
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os.closerange(_TOLD + 1, os.sysconf("SC_OPEN_MAX"))
 
 

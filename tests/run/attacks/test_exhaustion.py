@@ -143,3 +143,13 @@ def test_two_runs_cannot_talk_through_shared_memory_or_tmp(kind: str, tmp_path: 
     found = run_script(kind, tmp_path / "second", f"import os; print([n for n in {places!r} if os.path.exists(n)])")
     assert found.tail == "[]\n"
     assert not [name for name in places if Path(name).exists()]
+
+
+@every_kind
+def test_a_tree_too_deep_to_be_walked_hides_nothing_and_is_removed(kind: str, tmp_path: Path) -> None:
+    """Below 4,096 characters no path leads: neither counting nor removing would reach what lies there."""
+    code = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\nopen('big', 'w').write('x' * 99999)"
+    result = run_script(kind, tmp_path, code, seconds=20)
+    assert result.outcome == "disk"
+    assert "100 folders in folders" in result.detail
+    assert list((tmp_path / "cwd").iterdir()) == []
