@@ -23,6 +23,7 @@ from ml_intern.judge.evidence import Guard
 from ml_intern.judge.tables import write_table
 from ml_intern.plan.plan import AuditedMetric, Experiment
 from ml_intern.run.compute.base import Compute
+from ml_intern.run.sandbox.warm import names_libraries
 from ml_intern.run.spec import Limits, RunSpec
 
 EVALUATOR = "evaluate.py"
@@ -151,6 +152,7 @@ class Auditor:
             log=folder / "evaluate.log",
             reads=(self._scripts, inside),
             writes=(folder / "out",),
+            warm=names_libraries(self._scripts),
             limits=Limits(seconds=self._experiment.timeout_seconds, memory_mb=self._experiment.memory_mb),
         )
         result = self._compute.execute(spec, self._stop)

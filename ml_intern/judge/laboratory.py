@@ -32,6 +32,7 @@ from ml_intern.plan.plan import Experiment, Plan, StartingModel
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.network.proxy import Proxy
 from ml_intern.run.resources.broker import Provided
+from ml_intern.run.sandbox.warm import names_libraries
 from ml_intern.run.spec import Limits, RunSpec
 
 
@@ -257,6 +258,7 @@ class Laboratory:
             reads=(self.places.scripts, *self._provided.reads, *self._provided.data_reads),
             writes=(raw, out),
             environment=self._provided.environment,
+            warm=names_libraries(self.places.scripts),
             proxy=self._opened_proxy(),
             limits=Limits(seconds=self.experiment.timeout_seconds, memory_mb=self.experiment.memory_mb),
         )

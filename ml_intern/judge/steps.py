@@ -14,6 +14,7 @@ from ml_intern.judge import language
 from ml_intern.judge.job import Job, predicted_metrics
 from ml_intern.judge.tables import write_table
 from ml_intern.plan.plan import Experiment
+from ml_intern.run.sandbox.warm import names_libraries
 from ml_intern.run.spec import Limits, RunSpec
 
 
@@ -30,7 +31,7 @@ def training(job: Job) -> RunSpec:
         reads=(job.scripts, job.data, *_starting_models(job.experiment), *job.provided.reads),
         writes=(out,),
         environment=job.provided.environment,
-        warm=_may_be_warm(job.experiment),
+        warm=_may_be_warm(job),
         proxy=job.proxy,
         inputs=_hash_of_inputs(job),
         gpu=True,
@@ -80,15 +81,17 @@ def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
         log=job.folder / "predict.log",
         reads=(folder / "model", folder / "inputs", *(() if own else job.provided.reads)),
         writes=(folder,),
+        warm=own or names_libraries(job.scripts),
         environment={} if own else job.provided.environment,
         gpu=True,
         limits=_limits(job.experiment),
     )
 
 
-def _may_be_warm(experiment: Experiment) -> bool:
+def _may_be_warm(job: Job) -> bool:
     """Not where the training process itself is measured: a fork has memory and imports that were there before."""
-    return not any(metric.name in ("wall_seconds", "peak_memory_mb") for metric in experiment.all_metrics)
+    measured = any(metric.name in ("wall_seconds", "peak_memory_mb") for metric in job.experiment.all_metrics)
+    return not measured and names_libraries(job.scripts)
 
 
 def _limits(experiment: Experiment) -> Limits:

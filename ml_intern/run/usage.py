@@ -113,8 +113,8 @@ def _proportional(process: psutil.Process) -> int:
 
 
 class FolderWatch:
-    """Bytes on disk, entries, and folders in folders of some folders together; looked at now and then, since a look is a
-    walk."""
+    """Bytes on disk, entries, and folders in folders of some folders together; looked at now and then, since a look
+    is a walk."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         paths = {os.fspath(folder) for folder in folders}

@@ -32,8 +32,8 @@ def usable_cores() -> int:
 
 class LocalCompute:
     """Has each spec supervised by a process of its own. The first `execute` (or `warm_up`) starts the process that they
-    are forked from, and where the choice says so a second one, which takes over once it has imported what scripts
-    import; `close` ends both, not what they forked."""
+    are forked from; where the choice says so, the first script that may be warm starts a second one, which takes over
+    once it has imported what scripts import. `close` ends both, not what they forked."""
 
     def __init__(self, sandbox: Choice, slots: int | None = None) -> None:
         self._sandbox = sandbox
@@ -76,10 +76,8 @@ class LocalCompute:
         """Starts what the first run would have to wait for; `wait`: until libraries are imported, too."""
         with self._lock:
             self._server.start()
-            if self._warm is not None:
-                self._warm.start()
-                while wait and not self._warm.is_ready():
-                    time.sleep(_LOOK_EVERY)
+            while wait and self._warm is not None and not self._warm.is_ready():
+                time.sleep(_LOOK_EVERY)
 
     def close(self) -> None:
         """Ends the processes that supervisors are forked from."""

@@ -52,6 +52,12 @@ def is_fit(spec: RunSpec) -> bool:
     return spec.threads == 1 and not gpu and spec.proxy is None and "PYTHONPATH" not in spec.environment
 
 
+def names_libraries(folder: Path) -> bool:
+    """Whether a script in `folder` speaks of what takes long to import: else a fork is not worth the wait."""
+    texts = (path.read_bytes() for path in sorted(folder.glob("*.py"))[:50] if path.is_file())
+    return any(word in text for text in texts for word in (b"torch", b"transformers"))
+
+
 def enter(
     spec: RunSpec,
     inside: int,
