@@ -44,10 +44,13 @@ def read_arrow(path: Path) -> Any:
 
     with pa.OSFile(str(path)) as source:
         try:
-            return pa.ipc.open_stream(source).read_all()
+            table = pa.ipc.open_stream(source).read_all()
         except pa.ArrowInvalid:
             source.seek(0)
-            return pa.ipc.open_file(source).read_all()
+            table = pa.ipc.open_file(source).read_all()
+    # A script wrote it: offsets that lead out of its buffers would make this process hand out its own memory.
+    table.validate(full=True)
+    return table
 
 
 def write_table(table: Any, folder: Path) -> None:

@@ -18,7 +18,16 @@ from ml_intern.run.capture import Capture
 from ml_intern.run.sandbox.base import Command, Sandbox
 from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import Limits, Outcome, RunResult, RunSpec
-from ml_intern.run.usage import DEEPEST, FolderWatch, descendants, end_descendants, ended_children, resident_mb
+from ml_intern.run.usage import (
+    DEEPEST,
+    FolderWatch,
+    descendants,
+    end_descendants,
+    ended_children,
+    held_unseen,
+    private_mb,
+    resident_mb,
+)
 
 _FIRST_LOOK = 0.05  # seconds
 _LOOK_EVERY = 0.25  # seconds between two looks at the tree's memory: a look costs about a millisecond
@@ -110,6 +119,8 @@ class _Watch:
     capture: Capture
     outcome: Outcome | None = None
     peak_mb: float = 0.0
+    suspect_mb: float = 0.0
+    unseen_disk: int = 0  # bytes
     orphans_cpu: float = 0.0  # seconds
 
     def until_end(self) -> tuple[int, float]:
@@ -127,7 +138,11 @@ class _Watch:
                 now = time.monotonic()
                 if now >= next_look:
                     next_look = now + _LOOK_EVERY
-                    self.peak_mb = max(self.peak_mb, resident_mb(descendants(os.getpid())))
+                    members = descendants(os.getpid())
+                    self.unseen_disk, unseen = held_unseen(members)
+                    # What is mapped and held is counted twice here; only the close look decides.
+                    self.peak_mb = max(self.peak_mb, resident_mb(members))
+                    self.suspect_mb = resident_mb(members) + unseen / 2**20
                     folders.look(now)
                 if self.outcome is None and (reason := self._reason_to_kill(now, folders)):
                     self.outcome = reason
@@ -153,15 +168,23 @@ class _Watch:
         if now - self.started >= limits.seconds:
             return "timeout"
         # The peak counts what forked workers share several times: looked at closely before anything is killed for it.
-        if self.peak_mb > limits.memory_mb and resident_mb(descendants(os.getpid()), exact=True) > limits.memory_mb:
+        if max(self.peak_mb, self.suspect_mb) > limits.memory_mb and self._close_look_mb() > limits.memory_mb:
             return "memory"
         if self.capture.overflowed:
             return "output"
         return "disk" if self._is_too_much(folders) else None
 
+    def _close_look_mb(self) -> float:
+        members = descendants(os.getpid())
+        return max(resident_mb(members, exact=True), private_mb(members) + held_unseen(members)[1] / 2**20)
+
     def _is_too_much(self, folders: FolderWatch) -> bool:
         limits = self.spec.limits
-        return folders.bytes > limits.disk_mb * 2**20 or folders.files > limits.files or folders.depth > DEEPEST
+        return (
+            folders.bytes + self.unseen_disk > limits.disk_mb * 2**20
+            or folders.files > limits.files
+            or folders.depth > DEEPEST
+        )
 
     def _folders(self) -> FolderWatch:
         return FolderWatch((self.spec.cwd, *self.spec.writes))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -104,6 +106,37 @@ def resident_mb(pids: Iterable[int], *, exact: bool = False) -> float:
     return total / 2**20
 
 
+def private_mb(pids: Iterable[int]) -> float:
+    """MiB that belong to one process alone each, together: without what is shared with any other."""
+    import psutil
+
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error, AttributeError):
+            total += int(psutil.Process(pid).memory_full_info().uss)
+    return total / 2**20
+
+
+def held_unseen(pids: Iterable[int]) -> tuple[int, int]:
+    """(bytes on disk, bytes of memory) of files that processes hold open and that have no name any more: neither a walk
+    over folders nor resident memory shows them."""
+    disk = memory = 0
+    seen: set[tuple[int, int]] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    found = entry.stat()
+                    if found.st_nlink or not stat.S_ISREG(found.st_mode) or (found.st_dev, found.st_ino) in seen:
+                        continue
+                    seen.add((found.st_dev, found.st_ino))
+                    if Path(entry.path).readlink().parts[1].split(":")[0] in ("memfd", "dev"):
+                        memory += found.st_blocks * 512
+                    else:
+                        disk += found.st_blocks * 512
+    return disk, memory
+
+
 def _proportional(process: psutil.Process) -> int:
     import psutil
 
@@ -139,14 +172,28 @@ class FolderWatch:
             self.depth = max(self.depth, depth)
             if depth > DEEPEST:
                 continue
-            with contextlib.suppress(OSError), os.scandir(folder) as entries:
-                for entry in entries:
-                    with contextlib.suppress(OSError):
-                        found = entry.stat(follow_symlinks=False)
-                        self.bytes += found.st_blocks * 512
-                        self.files += 1
-                        if entry.is_dir(follow_symlinks=False):
-                            stack.append((entry.path, depth + 1))
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        self._count_entry(entry, depth, stack)
+            except OSError as error:
+                self._note(error)
+
+    def _count_entry(self, entry: os.DirEntry[str], depth: int, stack: list[tuple[str, int]]) -> None:
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            self._note(error)
+            return
+        self.bytes += found.st_blocks * 512
+        self.files += 1
+        if stat.S_ISDIR(found.st_mode):
+            stack.append((entry.path, depth + 1))
+
+    def _note(self, error: OSError) -> None:
+        """A path that has grown too long leads deeper than anybody can look."""
+        if error.errno == errno.ENAMETOOLONG:
+            self.depth = DEEPEST + 1
 
     def clear(self) -> None:
         """Removes what is in the folders, however deep it lies."""

@@ -76,6 +76,7 @@ def enter(
         return child
     try:
         os.setsid()
+        _close_but(output, told, inside)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         kernel.die_with_parent()
         if as_nobody:
@@ -121,6 +122,14 @@ def _become(spec: RunSpec, program: bytes, environment: Mapping[str, str], outpu
 # Read now: the script's variables replace these.
 _NOT_THE_SCRIPTS = [str(Path(place).absolute()) for place in os.environ.get("PYTHONPATH", "").split(":") if place]
 _TOLD = 3  # where `told` lies once everything else is closed
+
+
+def _close_but(*kept: int) -> None:
+    """The supervisor's own descriptors: its answer to the harness, its journal's lock."""
+    for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if int(entry) > 2 and int(entry) not in kept:
+            with contextlib.suppress(OSError):
+                os.close(int(entry))
 
 
 def _only_standard_streams(output: int, told: int) -> None:

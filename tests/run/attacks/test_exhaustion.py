@@ -153,3 +153,20 @@ def test_a_tree_too_deep_to_be_walked_hides_nothing_and_is_removed(kind: str, tm
     assert result.outcome == "disk"
     assert "100 folders in folders" in result.detail
     assert list((tmp_path / "cwd").iterdir()) == []
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("for _ in range(18):\n    os.mkdir('d' * 250)\n    os.chdir('d' * 250)\nfill(open('big', 'wb'))", "disk"),
+        ("for n in range(4):\n    file = open('x', 'wb')\n    os.unlink('x')\n    fill(file)", "disk"),
+        ("for n in range(4):\n    fill(open(os.memfd_create('m'), 'wb'))", "memory"),
+    ],
+    ids=["below long names", "in files without a name", "in memory without an address"],
+)
+def test_what_is_hidden_from_a_walk_counts_too(kind: str, code: str, outcome: str, tmp_path: Path) -> None:
+    fill = "def fill(file):\n    kept.append(file)\n    file.write(bytes(60 << 20))\n    file.flush()\n"
+    fill = f"import os, time\nkept = []\n{fill}"
+    result = run_script(kind, tmp_path, fill + code + "\ntime.sleep(20)", disk_mb=50, memory_mb=200, seconds=15)
+    assert result.outcome == outcome
