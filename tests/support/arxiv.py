@@ -1,11 +1,12 @@
 """A stand-in for arXiv on loopback: metadata, e-prints and PDFs, with faults on demand."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.http import on_loopback
 
 ENTRY = """<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>{site}/abs/{id}v1</id><title>{title}</title>
 <summary>A summary.</summary><author><name>Ada Author</name></author></entry></feed>"""
@@ -53,25 +54,9 @@ class StandInArxiv:
 def serve_arxiv() -> Iterator[StandInArxiv]:
     arxiv = StandInArxiv()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            arxiv.agents.add(self.headers.get("User-Agent", ""))
-            status, headers, body = arxiv.answer(self.path)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(path: str, headers: Message) -> tuple[int, dict[str, str], bytes]:
+        arxiv.agents.add(headers.get("User-Agent", ""))
+        return arxiv.answer(path)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    arxiv.site = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with on_loopback(answer) as arxiv.site:
         yield arxiv
-    finally:
-        server.shutdown()
-        server.server_close()

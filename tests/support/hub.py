@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from urllib.parse import unquote, urlsplit
+
+from tests.support.http import on_loopback
 
 
 @dataclass
@@ -104,34 +105,9 @@ class StandInHub:
 def serve_hub() -> Iterator[StandInHub]:
     hub = StandInHub()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._send(body=True)
+    def answer(path: str, headers: Message) -> tuple[int, dict[str, str], bytes]:
+        hub.tokens.add(headers.get("Authorization", ""))
+        return hub.answer(path)
 
-        def do_HEAD(self) -> None:
-            self._send(body=False)
-
-        def _send(self, body: bool) -> None:
-            hub.tokens.add(self.headers.get("Authorization", ""))
-            status, headers, data = hub.answer(self.path)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            if body:
-                self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub.site = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with on_loopback(answer) as hub.site:
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

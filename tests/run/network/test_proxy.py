@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from ml_intern.run.network.hosts import HostRefused, address_of, is_pattern
 from ml_intern.run.network.proxy import Proxy
 from ml_intern.run.spec import RunSpec
 from tests.support.compute import require, shared_compute
+from tests.support.http import on_loopback
 
 ALLOWED = ("data.example.org", "*.mirror.example.org")
 PUBLIC = "93.184.215.14"
@@ -68,23 +69,14 @@ def test_a_plan_names_hosts_and_nothing_wider(text: str) -> None:
 
 
 @pytest.fixture
-def site() -> Iterator[ThreadingHTTPServer]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = f"{self.path} for {self.headers['Host']} {self.headers.get('Proxy-Authorization', '')}".encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+def port() -> Iterator[int]:
+    """Of a server that says what it was asked, and for whom."""
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+    def answer(path: str, headers: Message) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, f"{path} for {headers['Host']} {headers.get('Proxy-Authorization', '')}".encode()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with on_loopback(answer) as url:
+        yield int(url.rpartition(":")[2])
 
 
 @pytest.fixture
@@ -93,8 +85,7 @@ def heard() -> list[str]:
 
 
 @pytest.fixture
-def proxy(site: ThreadingHTTPServer, heard: list[str]) -> Iterator[Proxy]:
-    port = site.server_address[1]
+def proxy(port: int, heard: list[str]) -> Iterator[Proxy]:
     made = Proxy(ALLOWED, heard.append, resolving=lambda name: ["127.0.0.1"], public=False, ports=(port,))
     yield made
     made.close()
@@ -113,15 +104,15 @@ def said(proxy: Proxy, request: str) -> str:
     return received.decode()
 
 
-def test_a_plain_request_is_carried_without_what_is_for_proxies(proxy: Proxy, site: ThreadingHTTPServer) -> None:
-    host = f"data.example.org:{site.server_address[1]}"
+def test_a_plain_request_is_carried_without_what_is_for_proxies(proxy: Proxy, port: int) -> None:
+    host = f"data.example.org:{port}"
     answer = said(proxy, f"GET http://{host}/rows?x=1 HTTP/1.1\r\nHost: evil.net\r\nProxy-Authorization: x\r\n\r\n")
     assert answer.endswith(f"/rows?x=1 for {host} ")
 
 
-def test_a_tunnel_is_carried(proxy: Proxy, site: ThreadingHTTPServer) -> None:
+def test_a_tunnel_is_carried(proxy: Proxy, port: int) -> None:
     inner = "GET /inner HTTP/1.0\r\nHost: data.example.org\r\n\r\n"
-    answer = said(proxy, f"CONNECT data.example.org:{site.server_address[1]} HTTP/1.1\r\n\r\n{inner}")
+    answer = said(proxy, f"CONNECT data.example.org:{port} HTTP/1.1\r\n\r\n{inner}")
     assert answer.startswith("HTTP/1.1 200 Connection established")
     assert "/inner for data.example.org" in answer
 
@@ -141,10 +132,8 @@ def test_a_tunnel_is_carried(proxy: Proxy, site: ThreadingHTTPServer) -> None:
         "nonsense",
     ],
 )
-def test_what_is_not_allowed_is_refused_and_heard(
-    proxy: Proxy, site: ThreadingHTTPServer, heard: list[str], line: str
-) -> None:
-    answer = said(proxy, f"{line.replace('PORT', str(site.server_address[1]))}\r\n\r\n")
+def test_what_is_not_allowed_is_refused_and_heard(proxy: Proxy, port: int, heard: list[str], line: str) -> None:
+    answer = said(proxy, f"{line.replace('PORT', str(port))}\r\n\r\n")
     assert answer.startswith("HTTP/1.1 403")
     assert heard and heard[-1].startswith("refused: ")
 
@@ -169,13 +158,12 @@ raise SystemExit(7)
 
 
 def test_a_script_in_the_sandbox_reaches_the_plans_hosts_through_it_and_nothing_else(
-    proxy: Proxy, site: ThreadingHTTPServer, tmp_path: Path
+    proxy: Proxy, port: int, tmp_path: Path
 ) -> None:
     require("bubblewrap")
-    port = str(site.server_address[1])
     script = tmp_path / "script" / "run.py"
     script.parent.mkdir()
-    script.write_text(CODE.replace("PORT", port))
+    script.write_text(CODE.replace("PORT", str(port)))
     spec = RunSpec(
         run_id="r", script=script, arguments=(), cwd=tmp_path / "cwd", log=tmp_path / "log.txt", proxy=proxy.path
     )
