@@ -59,6 +59,9 @@ class _Prepared:
     baselines: Baselines
 
 
+_MOST_NOTES = 50  # of what an experiment asked of the network
+
+
 class Laboratory:
     """`notify(type, data)` is told of each run's start and end. Thread-safe where runs go in parallel. Made for a plan
     whose base models are not where it says, it raises InputError."""
@@ -274,7 +277,7 @@ class Laboratory:
             heard: set[str] = set()
 
             def tell(line: str) -> None:
-                if line not in heard:
+                if line not in heard and len(heard) < _MOST_NOTES:
                     heard.add(line)
                     self._notify("note", {"text": f"{self.experiment.id}, network: {line}"})
 

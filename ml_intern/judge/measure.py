@@ -62,9 +62,10 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
 def _lay_out(job: Job, spec: RunSpec) -> None:
     """An empty output folder; or, after a crash of the harness, the one that the same training goes on to fill."""
     if job.recorded and journal.standing(spec.journal).is_of(spec):
-        if journal.forget(job.folder / "predict.run"):  # it came that far, too
-            shutil.rmtree(job.folder / "predict", ignore_errors=True)
-            (job.folder / "predict.log").unlink(missing_ok=True)
+        # It may have come that far, too, or half of the way.
+        journal.forget(job.folder / "predict.run")
+        shutil.rmtree(job.folder / "predict", ignore_errors=True)
+        (job.folder / "predict.log").unlink(missing_ok=True)
         return
     journal.end_all(job.folder)
     if job.folder.exists():

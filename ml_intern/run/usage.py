@@ -77,9 +77,13 @@ def end_descendants(reap: Callable[[], object]) -> None:
     while members := [child for child in descendants(os.getpid()) if not _has_ended(child)]:
         if time.monotonic() > deadline:
             return
-        for child in members:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(child, signal.SIGKILL)
+        # Who forks and ends faster than one can look is stopped first: what is stopped forks no more.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for child in members:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(child, number)
+            if number == signal.SIGSTOP and set(descendants(os.getpid())) - set(members):
+                break
         reap()
         time.sleep(0.001)
 
@@ -191,8 +195,8 @@ class FolderWatch:
             stack.append((entry.path, depth + 1))
 
     def _note(self, error: OSError) -> None:
-        """A path that has grown too long leads deeper than anybody can look."""
-        if error.errno == errno.ENAMETOOLONG:
+        """A path that has grown too long, or is closed, leads deeper than anybody can look."""
+        if error.errno in (errno.ENAMETOOLONG, errno.EACCES):
             self.depth = DEEPEST + 1
 
     def clear(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -149,10 +151,13 @@ class LiveTable:
 def last_row(path: Path) -> dict[str, Any]:
     """The last whole line of a `metrics.jsonl` that is being written; empty when there is none."""
     try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 4096))
-            lines = [line for line in file.read().splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+        # A script may have put a pipe or a link there, at any moment.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return {}
+            file.seek(max(0, os.fstat(handle).st_size - 4096))
+            lines = [line for line in file.read(4096).splitlines() if line.startswith(b"{") and line.endswith(b"}")]
         row = json.loads(lines[-1]) if lines else {}
         return row if isinstance(row, dict) else {}
     except (OSError, ValueError):

@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from ml_intern.session.events import Event, EventType
@@ -60,3 +62,10 @@ def test_a_metrics_file_that_is_missing_or_no_json_gives_an_empty_row(tmp_path: 
     assert last_row(tmp_path / "none") == {}
     (tmp_path / "bad").write_text("{nonsense}\n")
     assert last_row(tmp_path / "bad") == {}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_what_is_no_file_is_neither_waited_for_nor_followed(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    {"pipe": os.mkfifo, "link": lambda one: one.symlink_to("/dev/zero"), "folder": Path.mkdir}[kind](path)
+    assert last_row(path) == {}

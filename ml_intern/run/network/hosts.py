@@ -11,8 +11,10 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # The last label is a word: 127.1, 0x7f000001 and 2130706433 are addresses to many resolvers.
 _NAME = re.compile(rf"(?:{_LABEL}\.)+[a-z][a-z0-9-]{{0,61}}[a-z0-9]")
 
-# IPv6 addresses that hold an IPv4 address, perhaps a private one: NAT64 and 6to4.
-_WRAPPING = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
+# IPv6 addresses that hold an IPv4 address, perhaps a private one: NAT64, 6to4 and old forms.
+_WRAPPING = tuple(
+    map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "::/96", "::ffff:0:0:0/96", "fec0::/10"))
+)
 
 Resolve = Callable[[str], list[str]]
 

@@ -7,11 +7,13 @@ allowed host (another site of the same provider, say) it cannot see.
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import shutil
 import socket
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +23,10 @@ from ml_intern.run.network.hosts import HostRefused, Resolve, address_of, resolv
 
 _PORTS = (80, 443)
 _MAX_HEAD = 16_384
+_HEAD_SECONDS = 10.0
 _IDLE_SECONDS = 120.0
+_METHOD = re.compile(r"[A-Z]{1,20}")
+_HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\x00]*")
 _AT_ONCE = 64
 _CHUNK = 65_536
 
@@ -64,13 +69,15 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            self._room.acquire()
+            if not self._room.acquire(blocking=False):
+                client.close()
+                continue
             threading.Thread(target=self._answer, args=(client,), daemon=True).start()
 
     def _answer(self, client: socket.socket) -> None:
         try:
             with client:
-                client.settimeout(_IDLE_SECONDS)
+                client.settimeout(_HEAD_SECONDS)
                 try:
                     self._carry(client)
                 except HostRefused as error:
@@ -99,8 +106,10 @@ class Proxy:
 
 def _head(client: socket.socket) -> tuple[bytes, bytes]:
     """(request line and headers, what came after them)."""
-    received = b""
+    received, deadline = b"", time.monotonic() + _HEAD_SECONDS
     while b"\r\n\r\n" not in received:
+        if time.monotonic() > deadline:
+            raise ValueError("no request")
         chunk = client.recv(_MAX_HEAD)
         received += chunk
         if not chunk or (len(received) > _MAX_HEAD and b"\r\n\r\n" not in received):
@@ -112,7 +121,8 @@ def _head(client: socket.socket) -> tuple[bytes, bytes]:
 def _asked(head: bytes) -> tuple[str, str, str, int]:
     """(method, target, host, port) of a request. Raises HostRefused for what is none."""
     words = head.split(b"\r\n")[0].decode("latin-1").split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/1."):
+    odd = any(not _HEADER.fullmatch(line) for line in head.split(b"\r\n")[1:])
+    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not _METHOD.fullmatch(words[0]) or odd:
         raise HostRefused("this is no request to a proxy")
     method, target, _ = words
     url = urlsplit(f"//{target}" if method == "CONNECT" else target)

@@ -6,6 +6,7 @@ Everything comes at an exact revision, with size and licence known first, and is
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ class Broker:
         )
 
     def _fetched(self, resource: Resource) -> tuple[Path, str]:
-        key = f"{resource.kind} {resource.id}@{resource.revision} {' '.join(resource.files)}".strip()
+        key = f"{resource.kind} {resource.id}@{resource.revision} {json.dumps(resource.files)}"
         return self.store.get(key, lambda place: hub.download(resource, place, self.endpoint))
 
     def _layer(self, requirements: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:

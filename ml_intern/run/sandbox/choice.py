@@ -52,7 +52,7 @@ def open_sandbox(spelled: str) -> Sandbox:
     if told["kind"] == "landlock":
         from ml_intern.run.sandbox.landlock import LandlockSandbox
 
-        return LandlockSandbox(home)
+        return LandlockSandbox()
     if told["kind"] == CONTAINER:
         from ml_intern.run.sandbox.container import IMAGE, ContainerSandbox, find_client
 

@@ -1,12 +1,11 @@
 """Tier B: Landlock, seccomp and limits, where bubblewrap cannot be used. Covers less; `NOT_COVERED` says what.
 
-Sources: landlock(7). As root a script runs as `nobody`, which therefore has to reach Python and the workspace.
+Source: landlock(7).
 """
 
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from ml_intern.run.sandbox import kernel, roots
 from ml_intern.run.sandbox.base import Command
 from ml_intern.run.sandbox.environment import clean_environment
 from ml_intern.run.sandbox.limits import limit
-from ml_intern.run.sandbox.ownership import NOBODY, take_back
+from ml_intern.run.sandbox.ownership import take_back
 from ml_intern.run.sandbox.places import prepared_places
 from ml_intern.run.sandbox.seccomp import filter_program
 from ml_intern.run.spec import RunSpec
@@ -43,23 +42,18 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 
 
 class LandlockSandbox:
-    """`workspace`: below it lie all folders of later specs. Raises RunError where the kernel or the user does not allow
-    this tier."""
+    """Raises RunError where the kernel or the user does not allow this tier."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self) -> None:
         self._version = kernel.landlock_version()
         if not self._version:
             raise RunError("This kernel has no Landlock.", "it is off, or Linux is older than 5.13")
         self._filter = filter_program(ip=False)
         if self._filter is None:
             raise RunError("There is no system-call filter for this processor.", next="x86_64 and aarch64 have one.")
-        self._root = os.geteuid() == 0
-        if self._root and (closed := _closed_to_others([Path(sys.executable), Path(sys.prefix), workspace])):
-            raise RunError(
-                "As root, tier B runs scripts as the user nobody, who cannot enter what they need.",
-                f"{closed} is closed to other users",
-                "Install Python and set ML_INTERN_HOME where other users may read, or do not run as root.",
-            )
+        if os.geteuid() == 0:
+            what = "Tier B is not for root: nothing counts a script's processes, or ends them all at once."
+            raise RunError(what, next="Run as an ordinary user.")
 
     @property
     def tier(self) -> str:
@@ -67,12 +61,12 @@ class LandlockSandbox:
 
     @property
     def not_covered(self) -> tuple[str, ...]:
-        return NOT_COVERED if self._version >= 6 or self._root else (*NOT_COVERED, _SIGNALS_NOT_COVERED)
+        return NOT_COVERED if self._version >= 6 else (*NOT_COVERED, _SIGNALS_NOT_COVERED)
 
     def prepare(self, spec: RunSpec) -> Command:
         if spec.proxy is not None:
             raise RunError("The plan names hosts, and this sandbox has no way to them.", next="Use bubblewrap.")
-        reads, writes = prepared_places(spec, as_nobody=self._root)
+        reads, writes = prepared_places(spec, as_nobody=False)
         argv = [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
         command = _LandlockCommand(argv, clean_environment(spec), writes=tuple(writes))
         command.before_exec = self._confining(spec, reads, writes)
@@ -86,10 +80,6 @@ class LandlockSandbox:
 
         def confine() -> None:
             limit(0, spec.limits)
-            if self._root:
-                os.setgroups([])
-                os.setresgid(NOBODY, NOBODY, NOBODY)
-                os.setresuid(NOBODY, NOBODY, NOBODY)
             kernel.die_with_parent()
             kernel.no_new_privileges()
             kernel.landlock_restrict(ruleset)
@@ -131,13 +121,3 @@ class _LandlockCommand(Command):
 def _allow(ruleset: int, path: Path, rights: int) -> None:
     if path.exists():
         kernel.landlock_allow(ruleset, str(path), rights if path.is_dir() else rights & _FILE_RIGHTS)
-
-
-def _closed_to_others(paths: Sequence[Path]) -> Path | None:
-    """The first folder on the way to one of the paths that only its owner or group may enter."""
-    for path in paths:
-        for one in {path.absolute(), path.resolve()}:
-            for parent in reversed(one.parents):
-                if parent.exists() and not stat.S_IMODE(parent.stat().st_mode) & stat.S_IXOTH:
-                    return parent
-    return None

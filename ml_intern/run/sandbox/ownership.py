@@ -36,28 +36,40 @@ def take_back(folder: Path) -> None:
         return
     for parent, name, found in _entries(folder, opening=_let_owner_in):
         if stat.S_ISREG(found.st_mode) and found.st_mode & 0o6600 != 0o600:
-            os.chmod(name, stat.S_IMODE(found.st_mode) & 0o777 | 0o600, dir_fd=parent)
+            _set_mode(name, stat.S_IMODE(found.st_mode) & 0o777 | 0o600, parent)
 
 
 def _own(folder: Path, uid: int, gid: int, but: set[str]) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.chown(folder, uid, gid, follow_symlinks=False)
     for parent, name, found in _entries(folder, but):
-        os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
+        with contextlib.suppress(FileNotFoundError):
+            os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISREG(found.st_mode) and found.st_mode & 0o6000:
-            os.chmod(name, stat.S_IMODE(found.st_mode) & 0o777, dir_fd=parent)
+            _set_mode(name, stat.S_IMODE(found.st_mode) & 0o777, parent)
 
 
 def _let_read(name: str | Path, found: os.stat_result, parent: int | None = None) -> None:
     mode = stat.S_IMODE(found.st_mode)
     wanted = mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6
     if (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)) and wanted != mode:
-        os.chmod(name, wanted, dir_fd=parent)
+        _set_mode(name, wanted, parent)
+
+
+def _set_mode(name: str | Path, mode: int, parent: int | None) -> None:
+    """chmod that follows no link, not even one that was put there an instant ago."""
+    with contextlib.suppress(FileNotFoundError):
+        handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            if not stat.S_ISLNK(os.fstat(handle).st_mode):
+                Path(f"/proc/self/fd/{handle}").chmod(mode)
+        finally:
+            os.close(handle)
 
 
 def _let_owner_in(name: str, found: os.stat_result, parent: int) -> None:
     if found.st_mode & 0o700 != 0o700:
-        os.chmod(name, stat.S_IMODE(found.st_mode) | 0o700, dir_fd=parent)
+        _set_mode(name, stat.S_IMODE(found.st_mode) | 0o700, parent)
 
 
 def _entries(
@@ -95,5 +107,9 @@ def _entries(
 
 
 def _listed(folder: int) -> list[tuple[str, os.stat_result]]:
+    found = []
     with os.scandir(folder) as entries:
-        return [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                found.append((entry.name, entry.stat(follow_symlinks=False)))
+    return found

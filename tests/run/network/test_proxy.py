@@ -49,7 +49,8 @@ def test_54_no_other_name_and_no_address_is_reached(host: str) -> None:
     [
         ("127.0.0.1",), ("10.1.2.3",), ("192.168.1.1",), ("169.254.169.254",), ("100.64.0.1",), ("0.0.0.0",), ("::1",),
         ("fe80::1%eth0",), ("fd00::1",), ("::ffff:10.0.0.1",), (PUBLIC, "127.0.0.1"), (), ("224.0.0.1",),
-        ("64:ff9b::7f00:1",), ("2002:7f00:1::",),
+        ("64:ff9b::7f00:1",), ("2002:7f00:1::",), ("64:ff9b:1::7f00:1",), ("::7f00:1",), ("fec0::1",),
+        ("::ffff:0:7f00:1",),
     ],
 )  # fmt: skip
 def test_55_a_name_that_leads_inside_is_not_reached_whatever_else_it_leads_to(found: tuple[str, ...]) -> None:
@@ -130,6 +131,9 @@ def test_a_tunnel_is_carried(proxy: Proxy, port: int) -> None:
         "GET / HTTP/1.1",
         "CONNECT data.example.org:x HTTP/1.1",
         "nonsense",
+        "GET\nHost:evil.net\nX: http://data.example.org:PORT/ HTTP/1.1",
+        "GET http://data.example.org:PORT/ HTTP/1.1\r\nX: y\nHost: evil.net",
+        "GET http://data.example.org:PORT/ HTTP/1.1\r\nHost : evil.net",
     ],
 )
 def test_what_is_not_allowed_is_refused_and_heard(proxy: Proxy, port: int, heard: list[str], line: str) -> None:
