@@ -30,6 +30,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "circle": {"signature": "x fails", "count": 5, "advice": "Look at the shapes.", "takes_over": False},
     "budget": {"share": 0.8},
     "past": {"summary": "All is well."},
+    "unknown_outcome": {"tool": "edit_file"},
     "summary": {"transcript": "assistant: I write."},
 }
 

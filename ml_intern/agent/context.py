@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ml_intern.agent.budget import Budget
+from ml_intern.agent.conversation import as_data
+from ml_intern.agent.replies import RecordedReplies, request_digest
 from ml_intern.config import Config
 from ml_intern.errors import ModelError, PlanError
 from ml_intern.llm.protocol import LLM, Message, Reply, Request, ToolSpec
@@ -20,6 +22,7 @@ from ml_intern.resources import render_prompt
 from ml_intern.run.compute.base import Compute
 from ml_intern.session.events import Event, EventType
 from ml_intern.session.log import EventLog
+from ml_intern.session.state import fold
 from ml_intern.session.store import SessionFolder
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -29,7 +32,7 @@ Listener = Callable[[Event], None]
 @dataclass
 class Context:
     """One run in progress. `approve` shows a plan to a person and says yes or no. `stop` is set by Ctrl-C.
-    `stronger` is asked where `model` goes in circles."""
+    `stronger` is asked where `model` goes in circles. `state` is the fold of the log, kept up to date."""
 
     config: Config
     folder: SessionFolder
@@ -42,15 +45,26 @@ class Context:
     stop: threading.Event = field(default_factory=threading.Event)
     stronger: LLM | None = None
 
+    def __post_init__(self) -> None:
+        self.state = fold(self.log.events)
+        self._recorded = RecordedReplies(self.log.events)
+        self._emitting = threading.RLock()
+
     def emit(self, type: EventType, **data: Any) -> None:
         """Logs an event durably, then tells whoever watches."""
-        event = self.log.append(type, **data)
+        with self._emitting:
+            event = self.log.append(type, **data)
+            self.state = fold([event], self.state)
         for listener in self.listeners:
             listener(event)
 
-    def ask(self, purpose: str, messages: Sequence[Message], tools: tuple[ToolSpec, ...] = ()) -> Reply:
-        """One model call, on the budget and in the log."""
-        return self._complete(purpose, Request(messages=tuple(messages), tools=tools))
+    def say(self, purpose: str, messages: Sequence[Message], tools: tuple[ToolSpec, ...]) -> Reply:
+        """The next turn of a conversation whose messages are in the log already."""
+        return self._complete(purpose, Request(messages=tuple(messages), tools=tools), logged=True)
+
+    def ask(self, purpose: str, prompt: str) -> str:
+        """A question that stands alone."""
+        return self._complete(purpose, Request(messages=(Message(role="user", content=prompt),))).content
 
     def ask_for(
         self, purpose: str, prompt: str, answer: type[Answer], check: Callable[[Answer], object] = lambda _: None
@@ -81,7 +95,7 @@ class Context:
     def summarise(self, transcript: str) -> str:
         """What stands in place of a conversation that is cut away."""
         prompt = render_prompt("summary", transcript=transcript)
-        return render_prompt("past", summary=self.ask("summary", [Message(role="user", content=prompt)]).content)
+        return render_prompt("past", summary=self.ask("summary", prompt))
 
     def escalate(self) -> bool:
         """Lets the stronger model go on, where there is one that is not at work already."""
@@ -91,15 +105,24 @@ class Context:
         self.model = self.stronger
         return True
 
-    def _complete(self, purpose: str, request: Request) -> Reply:
-        """Held before, settled after; a failed call leaves its mark in the log too. Raises KeyboardInterrupt where the
-        run was told to stop."""
+    def _complete(self, purpose: str, request: Request, logged: bool = False) -> Reply:
+        """Held before, settled after; a failed call leaves its mark in the log too. A question that stands alone and
+        was answered before a crash is not paid for twice. Raises KeyboardInterrupt where the run was told to stop."""
         if self.stop.is_set():
             raise KeyboardInterrupt
+        digest = "" if logged else request_digest(self.model.id, purpose, request)
+        if digest and (known := self._recorded.take(digest)) is not None:
+            return known
         held = self.budget.reserve(self.model.ceiling(request))
-        size = sum(len(message.content) for message in request.messages)
         self.emit(
-            "model.asked", purpose=purpose, model=self.model.id, messages=len(request.messages), chars=size, held=held
+            "model.asked",
+            purpose=purpose,
+            model=self.model.id,
+            messages=len(request.messages),
+            chars=sum(len(message.content) for message in request.messages),
+            held=held,
+            sent=[] if logged else as_data(request.messages),
+            digest=digest,
         )
         started = time.monotonic()
         try:
@@ -111,6 +134,7 @@ class Context:
         self.emit(
             "model.replied",
             purpose=purpose,
+            digest=digest,
             content=reply.content,
             tool_calls=[call.model_dump() for call in reply.tool_calls],
             input_tokens=reply.usage.input_tokens,

@@ -38,6 +38,6 @@ class Ladder:
             "revise", signature=circle.signature, count=circle.count, experiment=self._about, transcript=tried
         )
         try:
-            return self._context.ask("revise", [Message(role="user", content=prompt)]).content.strip()
+            return self._context.ask("revise", prompt).strip()
         except ModelError:
             return ""

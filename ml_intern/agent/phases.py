@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -15,12 +16,12 @@ from ml_intern.judge.laboratory import Laboratory
 from ml_intern.judge.language import objectives
 from ml_intern.judge.metrics import fits, is_metric, metric_names
 from ml_intern.judge.verdict import Verdict
-from ml_intern.llm.protocol import Message
 from ml_intern.plan.claim import Claim, ClaimProposals, ProposedClaim
 from ml_intern.plan.grounding import Grounded, ground
 from ml_intern.plan.plan import Experiment, LeftOut, PaperRef, Plan, Scale
 from ml_intern.read.paper import Paper
 from ml_intern.resources import render_prompt
+from ml_intern.session.blobs import Blobs
 from ml_intern.tools.experiment import experiment_tools
 from ml_intern.tools.files import file_tools
 from ml_intern.tools.paper import paper_tools
@@ -147,9 +148,18 @@ def build_scripts(context: Context, paper: Paper | None, laboratory: Laboratory)
     laboratory.write_settings()
     scripts = laboratory.places.scripts
     tools = [*file_tools(scripts), *experiment_tools(laboratory), *(paper_tools(paper) if paper else [])]
-    toolbox = Toolbox(tools, lambda: script_hashes(scripts))
+    toolbox = Toolbox(tools, lambda: kept_files(scripts, context.folder.blobs))
     about = {"id": experiment.id, "title": experiment.title}
     return work(context, f"build {experiment.id}", prompt, toolbox, Ladder(context, about))
+
+
+def kept_files(scripts: Path, blobs: Blobs) -> dict[str, str]:
+    """Path to sha256 of the files; the content of each version is kept, so that a fork can go back to it."""
+    hashes = script_hashes(scripts)
+    for name, digest in hashes.items():
+        if not blobs.holds(digest):
+            blobs.put((scripts / name).read_bytes())
+    return hashes
 
 
 def discuss(context: Context, verdicts: tuple[Verdict, ...]) -> str:
@@ -159,7 +169,7 @@ def discuss(context: Context, verdicts: tuple[Verdict, ...]) -> str:
         for verdict in verdicts
     ]
     prompt = render_prompt("discussion", verdicts=shown)
-    return context.ask("discussion", [Message(role="user", content=prompt)]).content
+    return context.ask("discussion", prompt)
 
 
 def _parts(paper: Paper, limit: int) -> list[str]:

@@ -13,6 +13,7 @@ from ml_intern.agent.context import Context
 from ml_intern.agent.pdf_inside import pdf_reader
 from ml_intern.errors import ApprovalRefused, BudgetExhausted, DoomLoop, MlInternError
 from ml_intern.judge.decide import decide, needs_second_look
+from ml_intern.judge.evidence import summary
 from ml_intern.judge.guards import script_hashes, with_group_guards
 from ml_intern.judge.laboratory import Laboratory, Places, environment_lock
 from ml_intern.judge.ledger import Ledger, canonical_hash
@@ -25,7 +26,7 @@ from ml_intern.read.reader import read_paper
 from ml_intern.run.resources.broker import Broker, Provided
 from ml_intern.run.resources.resource import Resource
 from ml_intern.run.resources.store import Store
-from ml_intern.session.store import write_whole
+from ml_intern.session.disk import sync, sync_tree, write_whole
 
 _CIRCLES_AT_MOST = 2  # experiments given up for going in circles before the run stops
 
@@ -36,6 +37,7 @@ def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | 
     plan = plan_phase(context, read, plan_text, scale)
     approve_phase(context, plan)
     ledger = Ledger(context.folder.ledger)
+    mention(context, ledger)
     planned = sum(experiment.runs for experiment in plan.experiments)
     context.emit("phase.started", phase="experiments", runs=max(0, planned - len(ledger.evidence)))
     ended: MlInternError | None = None
@@ -56,10 +58,13 @@ def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | 
 def read_phase(context: Context, locator: str) -> Paper:
     context.emit("phase.started", phase="read")
     if context.folder.paper.exists():
-        return Paper.model_validate_json(context.folder.paper.read_bytes())
-    read_pdf = pdf_reader(context.compute, context.folder.root / "read", context.stop)
-    paper = read_paper(locator, context.config, read_pdf)
-    write_whole(context.folder.paper, paper.model_dump_json(indent=1))
+        paper = Paper.model_validate_json(context.folder.paper.read_bytes())
+        if context.state.title:
+            return paper
+    else:
+        read_pdf = pdf_reader(context.compute, context.folder.root / "read", context.stop)
+        paper = read_paper(context.folder.source(locator), context.config, read_pdf)
+        write_whole(context.folder.paper, paper.model_dump_json(indent=1))
     context.emit(
         "paper.read",
         title=paper.title,
@@ -76,7 +81,10 @@ def plan_phase(context: Context, paper: Paper | None, plan_text: str, scale: Sca
     context.emit("phase.started", phase="plan")
     path = context.folder.plan
     if path.exists():
-        return load_plan(path)
+        plan = load_plan(path)
+        if not context.state.drafted:
+            _tell_plan(context, plan)
+        return plan
     if plan_text:
         plan = parse_plan(plan_text)
     else:
@@ -86,8 +94,12 @@ def plan_phase(context: Context, paper: Paper | None, plan_text: str, scale: Sca
     plan = pinned(plan, broker(context))
     phases.check_metrics(plan)
     write_whole(path, dump_plan(plan))
-    context.emit("plan.drafted", digest=plan.digest(), experiments=len(plan.experiments), claims=len(plan.claims))
+    _tell_plan(context, plan)
     return plan
+
+
+def _tell_plan(context: Context, plan: Plan) -> None:
+    context.emit("plan.drafted", digest=plan.digest(), experiments=len(plan.experiments), claims=len(plan.claims))
 
 
 def broker(context: Context) -> Broker:
@@ -116,7 +128,7 @@ def pinned(plan: Plan, by: Broker) -> Plan:
 
 def approve_phase(context: Context, plan: Plan) -> None:
     """Frozen by hash once approved; a plan that changed after that needs a new approval."""
-    approved = context.folder.state().plan
+    approved = context.state.plan
     if approved == plan.digest():
         return
     if approved:
@@ -136,7 +148,7 @@ def approve_phase(context: Context, plan: Plan) -> None:
 def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experiment: Experiment, ledger: Ledger) -> None:
     """Scripts, then confirmation on fresh seeds, then a second look where the first left a claim open."""
     folder = context.folder
-    state = folder.state()
+    state = context.state
     if experiment.id in state.blocked:
         return
     frozen = folder.frozen(experiment.id)
@@ -172,9 +184,17 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
         laboratory.confirm(experiment.seeds.confirm + experiment.seeds.extra)
 
 
+def mention(context: Context, ledger: Ledger) -> None:
+    """Logs the evidence that a crash left in the ledger without an event."""
+    told = {event.data["run"] for event in context.log.events if event.type == "evidence.recorded"}
+    for evidence in ledger.evidence:
+        if evidence.run_id not in told:
+            context.emit("evidence.recorded", **summary(evidence))
+
+
 def stop_if_doomed(context: Context, plan: Plan) -> None:
     """Raises DoomLoop when a second experiment ended in a circle, or when none is left that did not."""
-    circled = {name: why for name, why in context.folder.state().blocked.items() if why.startswith("doom loop")}
+    circled = {name: why for name, why in context.state.blocked.items() if why.startswith("doom loop")}
     if len(circled) >= min(_CIRCLES_AT_MOST, len(plan.experiments)):
         raise DoomLoop(
             f"Stopped by the doom-loop cap: {len(circled)} of {len(plan.experiments)} experiments went in circles.",
@@ -191,12 +211,14 @@ def freeze(scripts: Path, frozen: Path) -> None:
     part = frozen.with_name(f".{frozen.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(scripts, part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    sync_tree(part)
     part.rename(frozen)
+    sync(frozen.parent)
 
 
 def judge_phase(context: Context, plan: Plan, ledger: Ledger) -> tuple[Verdict, ...]:
     context.emit("phase.started", phase="judge")
-    blocked = context.folder.state().blocked
+    blocked = context.state.blocked
     verdicts = tuple(verdict.explained(blocked) for verdict in decide(plan, with_group_guards(ledger.evidence)))
     context.emit("verdicts", verdicts=[verdict.model_dump(mode="json") for verdict in verdicts])
     return verdicts
@@ -213,7 +235,7 @@ def publish_phase(
     except MlInternError as error:
         discussion = ""
         context.emit("note", text=f"No discussion was written: {error.what}")
-    state = folder.state()
+    state = context.state
     name = "-".join([folder.id, *[experiment.id for experiment in plan.experiments[:1]]])
     target = publish(
         PublishInput(
@@ -230,7 +252,7 @@ def publish_phase(
             blocked=state.blocked,
             amendments=state.amendments,
             session=folder.id,
-            model=context.model.id,
+            model=", ".join(state.models) or context.model.id,
         ),
         out or context.config.hub / name,
     )

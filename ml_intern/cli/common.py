@@ -116,6 +116,7 @@ def carry_out(
             listeners=[watcher],
         )
         if new:
+            folder.keep_source(settings["paper"])
             context.emit("session.created", settings=settings)
         else:
             context.emit("session.resumed", settings=settings)

@@ -30,8 +30,9 @@ def plan(
     from ml_intern.plan.plan_file import dump_plan
     from ml_intern.run.compute.local import LocalCompute
     from ml_intern.run.selfcheck import choose
+    from ml_intern.session.disk import write_whole
     from ml_intern.session.log import EventLog
-    from ml_intern.session.store import SessionStore, write_whole
+    from ml_intern.session.store import SessionStore
     from ml_intern.ui.show import show_plan
 
     if scale not in SCALES:

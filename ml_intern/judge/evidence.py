@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -69,3 +69,17 @@ class Evidence(BaseModel):
     peak_memory_mb: float
     cost_usd: float = 0.0
     smoke: bool = False
+
+
+def summary(evidence: Evidence) -> dict[str, Any]:
+    """What an event tells of a run."""
+    return {
+        "run": evidence.run_id,
+        "experiment": evidence.experiment,
+        "variant": evidence.variant,
+        "seed": evidence.seed,
+        "phase": evidence.phase,
+        "outcome": evidence.outcome,
+        "seconds": evidence.wall_seconds,
+        "metrics": {key: measured.value for key, measured in evidence.metrics.items()},
+    }

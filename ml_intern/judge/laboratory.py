@@ -21,7 +21,7 @@ from ml_intern.judge.alarms import papers_numbers
 from ml_intern.judge.audit import EVALUATOR, Auditor
 from ml_intern.judge.base_models import find_base_models
 from ml_intern.judge.baselines import Baselines
-from ml_intern.judge.evidence import Evidence, Phase
+from ml_intern.judge.evidence import Evidence, Phase, summary
 from ml_intern.judge.job import Job
 from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.measure import measure
@@ -162,16 +162,7 @@ class Laboratory:
                 self._ledger.append(evidence)
             self._notify(
                 "evidence.recorded" if record else "run.finished",
-                {
-                    "run": evidence.run_id,
-                    "experiment": evidence.experiment,
-                    "variant": evidence.variant,
-                    "seed": evidence.seed,
-                    "phase": phase,
-                    "outcome": evidence.outcome,
-                    "seconds": evidence.wall_seconds,
-                    "metrics": {key: measured.value for key, measured in evidence.metrics.items()},
-                },
+                summary(evidence),
             )
             out.append(evidence)
         order = {pair: place for place, pair in enumerate(wanted)}

@@ -5,78 +5,94 @@ A torn tail is moved aside and noted; a damaged middle is reported and never cut
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import json
 import os
+import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from ml_intern.errors import SessionError
-from ml_intern.session.events import Event, EventType
+from ml_intern.session.blobs import Blobs
+from ml_intern.session.disk import sync, write_whole
+from ml_intern.session.events import GENESIS, VERSION, Event, EventType, NewerVersion, encoded, parsed
 
-GENESIS = "0" * 64
+_ASIDE = ".torn-"
+_TRIES = 10
 
 
 def read_log(path: Path) -> tuple[Event, ...]:
-    """The events of a log that nobody needs to hold open; a torn last line is left out. Raises SessionError."""
-    events, _ = _scan(path, path.read_bytes() if path.exists() else b"")
-    return events
+    """The events of a log that nobody needs to hold open, long texts put back; a torn last line is left out. Raises
+    SessionError."""
+    events, _ = scan(path, path.read_bytes() if path.exists() else b"")
+    return tuple(events)
 
 
-def _scan(path: Path, content: bytes) -> tuple[tuple[Event, ...], int]:
-    """(events, number of good bytes). Bad bytes after the last good line are a torn tail; before it, damage."""
+def scan(path: Path, content: bytes) -> tuple[list[Event], int]:
+    """(events, number of good bytes). A torn tail is left out; anything else that is wrong is damage."""
     events: list[Event] = []
     good = 0
     previous = GENESIS
-    lines = content.splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
-        event = _parse(line, len(events), previous)
+    blobs = Blobs(path.parent / "blobs")
+    while good < len(content):
+        end = content.find(b"\n", good) + 1
+        event = _parsed(path, content[good:end], len(events), previous) if end else None
         if event is None:
-            if number == len(lines):
+            if _is_torn(content[good:]):
                 break
             raise SessionError(
-                f"The session's log is damaged at line {number}.",
-                f"{path} has a record there whose checksum or place in the chain is wrong, with records after it.",
-                "Nothing was changed. Restore the file from a copy, or start a new session.",
+                f"The session's log is damaged at line {len(events) + 1}.",
+                f"{path} has a record there whose checksum or place in the chain is wrong.",
+                "Nothing was changed. Restore the file from a copy, or go on from before the damage:"
+                f" ml-intern fork {path.parent.name} --at {len(events) - 1}",
             )
-        events.append(event)
         previous = event.checksum
-        good += len(line)
-    return tuple(events), good
+        if b'"$blob"' in content[good:end]:
+            event = event.model_copy(update={"data": blobs.whole(event.data)})
+        events.append(event)
+        good = end
+    return events, good
 
 
-def _parse(line: bytes, seq: int, previous: str) -> Event | None:
-    if not line.endswith(b"\n"):
-        return None
+def _is_torn(tail: bytes) -> bool:
+    """What a crash in the middle of the last write leaves: a line without its end, or with blocks that never reached
+    the disk."""
+    end = tail.find(b"\n") + 1
+    return end == 0 or (end == len(tail) and b"\0" in tail)
+
+
+def _parsed(path: Path, line: bytes, seq: int, previous: str) -> Event | None:
     try:
-        event = Event.model_validate_json(line)
-    except (ValidationError, ValueError):
-        return None
-    if event.seq != seq or event.previous != previous or event.checksum != event.expected_checksum():
-        return None
-    return event
+        return parsed(line, seq, previous)
+    except NewerVersion as error:
+        raise SessionError(
+            "This session was written by a newer ml-intern.",
+            f"{path}, line {seq + 1}: {error}",
+            "Update: pip install -U ml-intern.",
+        ) from None
 
 
 class EventLog:
-    """Open for writing; use as a context manager. Thread-safe. Raises SessionError when another process holds it."""
+    """Open for writing; use as a context manager. Thread-safe. `clean` is given the data of each event before it is
+    written, to take secrets out. Raises SessionError when another process holds the log."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, clean: Callable[[Any], Any] = lambda data: data) -> None:
+        self.path, self._clean = path, clean
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists()
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._blobs = Blobs(path.parent / "blobs")
         self._lock = threading.Lock()
+        self._broken = ""
+        self._head = GENESIS
+        self._events: list[Event] = []
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._take_lock()
-            content = path.read_bytes()
-            self.events, good = _scan(path, content)
-            if new:
-                _sync_directory(path.parent)
-            if good < len(content):
-                self._set_aside(content[good:], good)
+            sync(path.parent)
+            self._recover()
         except BaseException:
             os.close(self._fd)
             raise
@@ -87,61 +103,127 @@ class EventLog:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
+    @property
+    def events(self) -> Sequence[Event]:
+        """All of them, the latest last; it grows with each append."""
+        return self._events
+
     def append(self, type: EventType, **data: Any) -> Event:
         """Writes one event durably before it returns. A full disk or an I/O error raises SessionError."""
         with self._lock:
-            fields: dict[str, Any] = {
-                "version": 1,
-                "seq": len(self.events),
-                "type": type,
-                "time": time.time(),
-                "mono": time.monotonic(),
-                "data": data,
-                "previous": self.events[-1].checksum if self.events else GENESIS,
-            }
-            event = Event.model_validate({**fields, "checksum": ""})
-            event = event.model_copy(update={"checksum": event.expected_checksum()})
-            self._write(event.line())
-            self.events = (*self.events, event)
-            return event
+            if self._broken:
+                raise self._unwritable(self._broken)
+            try:
+                return self._append(type, self._clean(data))
+            except OSError as error:
+                raise self._unwritable(error.strerror or str(error)) from None
 
-    def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SessionError(
-                "This session is being written by another process.",
-                f"{self.path} is locked.",
-                "Wait for it to end, or stop it first.",
-            ) from None
-
-    def _set_aside(self, torn: bytes, good: int) -> None:
-        aside = self.path.with_name(f"{self.path.name}.torn-{int(time.time())}")
-        aside.write_bytes(torn)
-        os.ftruncate(self._fd, good)
-        os.fdatasync(self._fd)
-        self.append("log.recovered", bytes=len(torn), aside=aside.name)
+    def _append(self, type: EventType, data: Any) -> Event:
+        fields: dict[str, Any] = {
+            "version": VERSION,
+            "seq": len(self._events),
+            "type": type,
+            "time": time.time(),
+            "mono": time.monotonic(),
+            "data": self._blobs.spilled(data),
+            "previous": self._head,
+        }
+        line, checksum = encoded(fields)
+        self._write(line)
+        self._head = checksum
+        event = Event.model_construct(**{**fields, "data": data, "checksum": checksum})
+        self._events.append(event)
+        return event
 
     def _write(self, line: bytes) -> None:
+        """What was half written is taken back, so that the log still ends with a whole record."""
         end = os.lseek(self._fd, 0, os.SEEK_END)
         view = memoryview(line)
         try:
             while view:
                 view = view[os.write(self._fd, view) :]
+        except OSError:
+            self._take_back(end)
+            raise
+        try:
             os.fdatasync(self._fd)
         except OSError as error:
-            # What was half written is taken back, so that the log still ends with a whole record.
+            # After a failed flush nobody knows what the disk holds: nothing more is written until it is read again.
+            self._take_back(end)
+            self._broken = error.strerror or str(error)
+            raise
+
+    def _take_back(self, end: int) -> None:
+        try:
             os.ftruncate(self._fd, end)
+            os.fdatasync(self._fd)
+        except OSError as error:
+            self._broken = error.strerror or str(error)
+
+    def _unwritable(self, why: str) -> SessionError:
+        return SessionError(
+            "The session's log cannot be written; nothing further was done.",
+            f"{self.path}: {why}",
+            "Free some disk space and resume the session.",
+        )
+
+    def _take_lock(self) -> None:
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.02)  # whoever looks whether it is held has it for an instant
+        else:
             raise SessionError(
-                "The session's log cannot be written; nothing further was done.",
-                f"{self.path}: {error.strerror}",
-                "Free some disk space and resume the session.",
-            ) from None
+                "This session is being written by another process.",
+                f"{self.path} is locked{held_by(self.path)}.",
+                "Wait for it to end, or stop it first.",
+            )
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+        with contextlib.suppress(OSError):
+            _holder(self.path).write_text(json.dumps(holder))
+
+    def _recover(self) -> None:
+        content = self.path.read_bytes()
+        self._events, good = scan(self.path, content)
+        if self._events:
+            self._head = self._events[-1].checksum
+        if torn := content[good:]:
+            write_whole(self.path.with_name(f"{self.path.name}{_ASIDE}{good}-{len(torn)}"), torn)
+            os.ftruncate(self._fd, good)
+            os.fdatasync(self._fd)
+        # A crash between the cut and the note about it leaves the piece unmentioned: it is mentioned now.
+        told = {event.data.get("aside") for event in self._events if event.type == "log.recovered"}
+        for piece in sorted(self.path.parent.glob(f"{self.path.name}{_ASIDE}*")):
+            if piece.name not in told:
+                self.append("log.recovered", bytes=piece.stat().st_size, aside=piece.name)
 
 
-def _sync_directory(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
+def _holder(log: Path) -> Path:
+    return log.with_name("holder.json")
+
+
+def held_by(log: Path) -> str:
+    """`` by process 12 on host`` of who has, or last had, the log open; empty where nobody knows."""
     try:
-        os.fsync(fd)
+        holder = json.loads(_holder(log).read_text())
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
+        return f" by process {holder['pid']} on {holder['host']}, since {since}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def is_held(log: Path) -> bool:
+    """Whether a process has the log open for writing now."""
+    try:
+        fd = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
     finally:
         os.close(fd)
+    return False

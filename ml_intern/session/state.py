@@ -15,8 +15,9 @@ Status = Literal["new", "running", "interrupted", "failed", "finished"]
 
 class State(BaseModel):
     """`iterations`: model calls so far. `built`: experiment id to hash of its frozen scripts. `plan`: digest of the
-    approved plan. `held`: micro-dollars of calls whose end nobody knows, `held_open` of one that goes on. `blocked`:
-    experiment id to the reason it was given up. `sandbox`: the kind that its scripts run in."""
+    approved plan. `models`: every one that was asked. `synced`: the repository that it is uploaded to. `held`:
+    micro-dollars of calls whose end nobody knows, `held_open` of one that goes on. `blocked`: experiment id to the
+    reason it was given up. `sandbox`: the kind that its scripts run in."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +28,9 @@ class State(BaseModel):
     sandbox: str = ""
     phase: str = ""
     title: str = ""
+    drafted: bool = False
     plan: str = ""
+    models: tuple[str, ...] = ()
     iterations: int = 0
     cost_usd: float = 0.0
     held: int = 0
@@ -39,6 +42,8 @@ class State(BaseModel):
     verdicts: tuple[dict[str, Any], ...] = ()
     published: str = ""
     error: str = ""
+    forked_from: str = ""
+    synced: str = ""
     notes: tuple[str, ...] = ()
     amendments: tuple[str, ...] = ()
 
@@ -55,19 +60,27 @@ def _step(state: State, event: Event) -> State:
         case "session.created":
             changes |= {"status": "running", "created": event.time, "settings": data["settings"]}
         case "session.resumed":
-            changes |= {"status": "running", "error": ""}
+            changes |= {"status": "running", "error": "", "settings": data.get("settings", state.settings)}
+        case "session.forked":
+            changes |= {"status": "interrupted", "forked_from": f"{data['origin']} at {data['seq']}", "published": ""}
+        case "session.synced":
+            changes["synced"] = data["repo"]
         case "sandbox.chosen":
             changes["sandbox"] = data["kind"]
         case "phase.started":
             changes["phase"] = data["phase"]
         case "paper.read":
             changes["title"] = data["title"]
+        case "plan.drafted":
+            changes["drafted"] = True
         case "plan.approved":
             changes["plan"] = data["digest"]
         case "model.asked":
             # A call that nothing followed was cut off by a crash: what it held stays held.
             held = state.held + state.held_open
             changes |= {"iterations": state.iterations + 1, "held": held, "held_open": data.get("held", 0)}
+            if data["model"] not in state.models:
+                changes["models"] = (*state.models, data["model"])
         case "model.replied":
             cost = data.get("cost_usd")
             changes |= {"cost_usd": state.cost_usd + (cost or 0.0), "cost_unknown": state.cost_unknown or cost is None}

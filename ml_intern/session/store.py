@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ml_intern.errors import InputError
+from ml_intern.session.blobs import Blobs
+from ml_intern.session.events import Event
 from ml_intern.session.log import read_log
 from ml_intern.session.state import State, fold
 
+_LARGEST_SOURCE = 200_000_000  # bytes
+
 
 class SessionFolder:
-    """Paths of one session. Nothing is created by naming it; `write` writes a file whole or not at all."""
+    """Paths of one session. Nothing is created by naming it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -44,6 +48,10 @@ class SessionFolder:
         return self.root / "predictions"
 
     @property
+    def blobs(self) -> Blobs:
+        return Blobs(self.root / "blobs")
+
+    @property
     def report(self) -> Path:
         return self.root / "report.md"
 
@@ -61,24 +69,29 @@ class SessionFolder:
     def run(self, run_id: str) -> Path:
         return self.root / "runs" / run_id
 
+    def keep_source(self, locator: str) -> None:
+        """A copy of a local paper, for a session that goes on elsewhere; what is very large stays where it is."""
+        path = Path(locator).expanduser()
+        if not locator or not path.exists():
+            return
+        files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
+        if sum(one.stat().st_size for one in files) <= _LARGEST_SOURCE:
+            for one in files:
+                kept = self.root / "source" / one.relative_to(path.parent)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(one, kept)
+
+    def source(self, locator: str) -> str:
+        """Where the paper is: where the person said, or the copy of it."""
+        kept = self.root / "source" / Path(locator).name
+        return str(kept) if kept.exists() and not Path(locator).expanduser().exists() else locator
+
+    def events(self) -> tuple[Event, ...]:
+        """Raises SessionError where the log is damaged."""
+        return read_log(self.log)
+
     def state(self) -> State:
-        return fold(read_log(self.log))
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes through a temporary file and a rename, so that a reader sees the old or the new content, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        return fold(self.events())
 
 
 class SessionStore:

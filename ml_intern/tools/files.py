@@ -76,7 +76,9 @@ def file_tools(root: Path) -> list[Tool]:
         return "\n".join(files_beneath(root)[:500]) or "(empty)"
 
     return [
-        Tool("write_file", "Write a text file of the workspace, whole.", "workspace", _Write, write_file),
+        Tool(
+            "write_file", "Write a text file of the workspace, whole.", "workspace", _Write, write_file, repeatable=True
+        ),
         Tool("edit_file", "Replace one place of a file by other words.", "workspace", _Edit, edit_file),
         Tool("read_file", "Read a text file of the workspace, by lines.", "read-only", _Read, read_file),
         Tool(

@@ -29,13 +29,15 @@ class Ended(Exception):
 
 @dataclass(frozen=True)
 class Tool:
-    """`run` takes a checked `arguments` model and returns text; MlInternError becomes a FAILED result."""
+    """`run` takes a checked `arguments` model and returns text; MlInternError becomes a FAILED result. `repeatable`:
+    carried out twice, it leaves what it leaves when carried out once."""
 
     name: str
     description: str
     kind: ToolClass
     arguments: type[BaseModel]
     run: Callable[[Any], str]
+    repeatable: bool = False
 
 
 class Toolbox:
@@ -53,6 +55,12 @@ class Toolbox:
 
     def kind(self, name: str) -> ToolClass:
         return self._tools[name].kind if name in self._tools else "read-only"
+
+    def repeatable(self, name: str) -> bool:
+        """Whether a call that a crash cut off may simply be made again: it only looks, the laboratory knows its runs by
+        their ids, or the tool says so."""
+        tool = self._tools.get(name)
+        return tool is None or tool.repeatable or tool.kind in ("read-only", "experiment")
 
     def carry_out(self, call: ToolCall) -> str:
         """The result as text. Only `Ended` passes through."""

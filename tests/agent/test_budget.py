@@ -101,7 +101,7 @@ def events(*given: tuple[EventType, dict[str, object]]) -> list[Event]:
 
 
 def test_a_call_that_a_crash_cut_off_keeps_what_it_held() -> None:
-    asked: tuple[EventType, dict[str, object]] = ("model.asked", {"held": 700})
+    asked: tuple[EventType, dict[str, object]] = ("model.asked", {"model": "m", "held": 700})
     replied: tuple[EventType, dict[str, object]] = ("model.replied", {"cost_usd": 0.0001})
     crashed = fold(events(asked, replied, asked))
     assert (crashed.held + crashed.held_open, crashed.iterations) == (700, 2)

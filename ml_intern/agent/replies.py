@@ -1,0 +1,39 @@
+"""Answers that a session has paid for already: a question that is put again after a crash gets the recorded one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict, deque
+from collections.abc import Sequence
+
+from ml_intern.llm.protocol import Reply, Request, ToolCall, Usage
+from ml_intern.session.events import Event
+
+
+def request_digest(model: str, purpose: str, request: Request) -> str:
+    """sha256 of who is asked what."""
+    return hashlib.sha256(f"{model}\0{purpose}\0{request.model_dump_json()}".encode("utf-8", "replace")).hexdigest()
+
+
+class RecordedReplies:
+    """Of the log's events, each to be taken once, in order. What was answered before the session failed is not among
+    them: the answers may be why it failed."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._replies: dict[str, deque[Reply]] = defaultdict(deque)
+        for event in events:
+            if event.type == "session.failed":
+                self._replies.clear()
+            elif event.type == "model.replied" and "digest" in event.data:
+                self._replies[event.data["digest"]].append(_reply(event))
+
+    def take(self, digest: str) -> Reply | None:
+        waiting = self._replies.get(digest)
+        return waiting.popleft() if waiting else None
+
+
+def _reply(event: Event) -> Reply:
+    data = event.data
+    usage = Usage(input_tokens=data["input_tokens"], output_tokens=data["output_tokens"], cost_usd=data["cost_usd"])
+    calls = tuple(ToolCall.model_validate(call) for call in data["tool_calls"])
+    return Reply(content=data["content"], tool_calls=calls, usage=usage)
