@@ -31,13 +31,15 @@ class BudgetLimits(BaseModel):
 
 
 class Spent(BaseModel):
-    """What was used before: `micro` dollars settled, `held` micro-dollars of calls whose end nobody knows."""
+    """What was used before: `micro` dollars settled, `held` micro-dollars of calls whose end nobody knows; `seconds` of
+    wall clock."""
 
     model_config = ConfigDict(frozen=True)
 
     iterations: int = 0
     micro: int = 0
     held: int = 0
+    seconds: float = 0.0
 
 
 class Budget:
@@ -47,7 +49,7 @@ class Budget:
     def __init__(self, limits: BudgetLimits, spent: Spent | None = None) -> None:
         self.limits, self.spent = limits, spent or Spent()
         self._open = 0
-        self._started = time.monotonic()
+        self._started = time.monotonic() - self.spent.seconds
         self._told = {mark for mark in _MARKS if self._share() >= mark}
         self._closing = False
 

@@ -154,12 +154,12 @@ def build_scripts(context: Context, paper: Paper | None, laboratory: Laboratory)
 
 
 def kept_files(scripts: Path, blobs: Blobs) -> dict[str, str]:
-    """Path to sha256 of the files; the content of each version is kept, so that a fork can go back to it."""
+    """`EXPERIMENT/PATH` to sha256 of the files; each version's content is kept, so that a fork can go back to it."""
     hashes = script_hashes(scripts)
     for name, digest in hashes.items():
         if not blobs.holds(digest):
             blobs.put((scripts / name).read_bytes())
-    return hashes
+    return {f"{scripts.name}/{name}": digest for name, digest in hashes.items()}
 
 
 def discuss(context: Context, verdicts: tuple[Verdict, ...]) -> str:

@@ -100,7 +100,8 @@ def carry_out(
             allow_unknown_price=settings.get("allow_unknown_price", False),
         )
         held = state.held + state.held_open
-        spent = Spent(iterations=state.iterations, micro=micro_dollars(state.cost_usd), held=held)
+        micro = micro_dollars(state.cost_usd)
+        spent = Spent(iterations=state.iterations, micro=micro, held=held, seconds=state.seconds)
         stop = threading.Event()
         stronger = settings.get("stronger_model", "")
         context = Context(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ml_intern import __version__
-from ml_intern.cli import doctor, plan, read, recipes, report, resume, run, sessions, verify
+from ml_intern.cli import doctor, fork, plan, read, recipes, report, resume, run, sessions, verify
 from ml_intern.errors import MlInternError
 
 app = typer.Typer(
@@ -27,7 +27,8 @@ app.command("read")(read.read)
 app.command("verify")(verify.verify)
 app.command("resume")(resume.resume)
 app.command("report")(report.report)
-app.command("sessions")(sessions.sessions)
+app.command("fork")(fork.fork)
+app.add_typer(sessions.app, name="sessions")
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)
 

@@ -1,8 +1,9 @@
-"""`ml-intern resume`: goes on with a session that was interrupted or failed."""
+"""`ml-intern resume`: goes on with a session that was interrupted, killed, or failed."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -13,11 +14,18 @@ from ml_intern.config import Config
 def resume(
     session: Annotated[str, typer.Argument(help="Session id, its beginning, or `last`.")] = "last",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve the plan without asking.")] = False,
+    model: Annotated[str, typer.Option(help="Another model than before.")] = "",
+    stronger_model: Annotated[str, typer.Option("--stronger-model", help="Another one, likewise.")] = "",
+    max_iterations: Annotated[int | None, typer.Option(min=1, help="Model calls at most, those made included.")] = None,
+    budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Dollars at most, those spent included.")] = None,
+    time_limit: Annotated[float | None, typer.Option(min=1.0, help="Seconds at most, those worked included.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at once.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Publish to this folder.")] = None,
     sandbox: Annotated[str, typer.Option(help="Another sandbox than the session began with.")] = "",
     json_lines: Annotated[bool, typer.Option("--json", help="One event a line on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Go on with a session: what is in its log and ledger is not done again."""
+    """Go on with a session: what is in its log and ledger is not done again. Its settings come back with it."""
     from ml_intern.run.selfcheck import choose
     from ml_intern.session.store import SessionStore
 
@@ -27,7 +35,17 @@ def resume(
     if state.status == "finished":
         typer.echo(f"Session {folder.id} is finished: {state.published}")
         return
+    given: dict[str, Any] = {
+        "model": model or None,
+        "stronger_model": stronger_model or None,
+        "max_iterations": max_iterations,
+        "budget_usd": budget_usd,
+        "time_limit": time_limit,
+        "jobs": jobs,
+        "out": str(out.absolute()) if out else None,
+    }
+    settings = {**state.settings, **{name: value for name, value in given.items() if value is not None}}
     view = "json" if json_lines else "quiet" if quiet else "live"
     # Never a weaker one than before by itself: where that one is not to be had here, a person has to say so.
     chosen = choose(sandbox or state.sandbox or state.settings.get("sandbox", "auto"), config.home)
-    carry_out(config, folder, dict(state.settings), chosen, view, yes, new=False)
+    carry_out(config, folder, settings, chosen, view, yes, new=False)

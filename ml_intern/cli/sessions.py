@@ -1,34 +1,169 @@
-"""`ml-intern sessions`: lists sessions."""
+"""`ml-intern sessions`: list, show, search, rm, prune."""
 
 from __future__ import annotations
 
+import re
+import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ml_intern.config import Config
-from ml_intern.errors import MlInternError
+from ml_intern.errors import InputError
 
-
-def sessions(as_json: Annotated[bool, typer.Option("--json", help="One session a line.")] = False) -> None:
-    """List sessions, newest first."""
-    from ml_intern.read.show import printable
+if TYPE_CHECKING:
+    from ml_intern.session.catalogue import Entry
     from ml_intern.session.store import SessionStore
 
-    store = SessionStore(Config.from_environment().sessions)
-    count = 0
-    for folder in store.all():
-        count += 1
+app = typer.Typer(help="List and look after sessions.", invoke_without_command=True, rich_markup_mode=None)
+
+_Json = Annotated[bool, typer.Option("--json", help="One session a line.")]
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@app.callback()
+def sessions(context: typer.Context, as_json: _Json = False) -> None:
+    """List and look after sessions; without a command: list them."""
+    if context.invoked_subcommand is None:
+        list_(as_json)
+
+
+@app.command("list")
+def list_(
+    as_json: _Json = False, paper: Annotated[str, typer.Option(help="Only of papers with these words.")] = ""
+) -> None:
+    """List sessions, newest first: when they were last worked on, status, runs, size, paper."""
+    from ml_intern.session.catalogue import as_line, entry
+
+    store = _store()
+    entries = [one for one in map(entry, store.all()) if _is_about(one, paper)]
+    for one in entries:
+        typer.echo(as_line(one) if as_json else _line(one))
+    if not entries and not as_json:
+        typer.echo(f"There are no sessions{f' about {paper!r}' if paper else ''} in {store.root}.")
+
+
+@app.command("show")
+def show(session: Annotated[str, typer.Argument(help="Session id, its beginning, or `last`.")] = "last") -> None:
+    """Show one session: what it is about, how far it came, what it used, and its latest events."""
+    from rich.console import Console
+
+    from ml_intern.session.catalogue import entry, size
+    from ml_intern.ui.session import show_session
+
+    one = entry(_store().find(session))
+    if one.state is None:
+        raise InputError(f"Session {one.folder.id} cannot be read.", one.problem)
+    show_session(one.folder.id, one.status, one.state, one.folder.events(), size(one.folder), Console())
+
+
+@app.command("search")
+def search(words: Annotated[str, typer.Argument(help="Words in any case, as they stand.")]) -> None:
+    """Find the events of all sessions that hold some words."""
+    from ml_intern.errors import SessionError
+    from ml_intern.read.show import printable
+    from ml_intern.session.catalogue import search as hits_in
+
+    found = 0
+    for folder in _store().all():
         try:
-            state = folder.state()
-        except MlInternError as error:
-            typer.echo(f"{folder.id}  damaged: {error.what}")
+            hits = hits_in(folder, words)
+        except SessionError as error:
+            typer.echo(f"{folder.id}  {error.what}", err=True)
             continue
-        if as_json:
-            typer.echo(state.model_copy(update={"settings": {**state.settings, "id": folder.id}}).model_dump_json())
-            continue
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.updated))
-        typer.echo(f"{folder.id}  {when}  {state.status:<11}  {state.runs:>4} runs  {printable(state.title)[:60]}")
-    if not count and not as_json:
-        typer.echo(f"There are no sessions in {store.root}.")
+        for hit in hits[:10]:
+            typer.echo(f"{folder.id}  {hit.seq:>5} {hit.type:<20} {printable(hit.line)[:160]}")
+        if len(hits) > 10:
+            typer.echo(f"{folder.id}  and {len(hits) - 10} more")
+        found += len(hits)
+    if not found:
+        typer.echo(f"No session holds {words!r}.")
+        raise typer.Exit(1)
+
+
+@app.command("rm")
+def remove(
+    session: Annotated[list[str], typer.Argument(help="Session ids or their beginnings.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove sessions with all their files. What they published stays."""
+    from ml_intern.session.catalogue import entry
+    from ml_intern.session.catalogue import remove as remove_one
+
+    entries = [entry(_store().find(one)) for one in session]
+    _confirm(entries, yes)
+    for one in entries:
+        remove_one(one.folder)
+
+
+@app.command("prune")
+def prune(
+    older_than: Annotated[str, typer.Option(help="Age of the last event, like 30d, 12h or 2w.")] = "30d",
+    keep: Annotated[int, typer.Option(min=0, help="So many of the newest are kept in any case.")] = 0,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Those that could be resumed, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove old sessions that are finished. What they published stays."""
+    from ml_intern.session.catalogue import left_overs, prunable
+    from ml_intern.session.catalogue import remove as remove_one
+
+    store = _store()
+    statuses = ("finished", "stopped", "interrupted", "failed") if unfinished else ("finished",)
+    entries = prunable(store, _seconds(older_than), statuses, keep)
+    if not entries:
+        typer.echo("There is nothing to remove.")
+    elif dry_run:
+        for one in entries:
+            typer.echo(_line(one))
+    else:
+        _confirm(entries, yes)
+        for one in entries:
+            remove_one(one.folder)
+    if not dry_run:
+        left_overs(store)
+
+
+def _store() -> SessionStore:
+    from ml_intern.session.store import SessionStore
+
+    return SessionStore(Config.from_environment().sessions)
+
+
+def _is_about(one: Entry, words: str) -> bool:
+    if not words:
+        return True
+    about = f"{one.state.title} {one.state.settings.get('paper', '')}" if one.state else ""
+    return words.casefold() in about.casefold()
+
+
+def _line(one: Entry) -> str:
+    from ml_intern.read.show import printable
+    from ml_intern.session.catalogue import size
+    from ml_intern.ui.session import bytes_in_words
+
+    if one.state is None:
+        return f"{one.folder.id}  damaged: {one.problem.splitlines()[0]}"
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.state.updated))
+    about = printable(one.state.title or one.state.settings.get("paper", ""))[:60]
+    room = bytes_in_words(size(one.folder))
+    return f"{one.folder.id}  {when}  {one.status:<11}  {one.state.runs:>4} runs  {room:>8}  {about}"
+
+
+def _confirm(entries: list[Entry], yes: bool) -> None:
+    for one in entries:
+        typer.echo(_line(one), err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("Nobody is there to confirm the removal.", next="Run with --yes, or on a terminal.")
+    if not typer.confirm(f"Remove {len(entries)} session{'s' if len(entries) > 1 else ''}?", err=True):
+        raise typer.Exit(1)
+
+
+def _seconds(age: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", age.strip())
+    if not match:
+        raise InputError(f"{age!r} is no age.", next="Give a number with s, m, h, d or w, like 30d.")
+    return float(match[1]) * _SECONDS[match[2]]

@@ -14,16 +14,19 @@ Status = Literal["new", "running", "interrupted", "failed", "finished"]
 
 
 class State(BaseModel):
-    """`iterations`: model calls so far. `built`: experiment id to hash of its frozen scripts. `plan`: digest of the
-    approved plan. `models`: every one that was asked. `synced`: the repository that it is uploaded to. `held`:
-    micro-dollars of calls whose end nobody knows, `held_open` of one that goes on. `blocked`: experiment id to the
-    reason it was given up. `sandbox`: the kind that its scripts run in."""
+    """`seconds`: while a program worked on it, by the monotonic clock (`mono`: its last reading). `iterations`: model
+    calls so far. `built`: experiment id to hash of its frozen scripts. `plan`: digest of the approved plan. `models`:
+    every one that was asked. `synced`: the repository that it is uploaded to. `held`: micro-dollars of calls whose end
+    nobody knows, `held_open` of one that goes on. `blocked`: experiment id to the reason it was given up. `sandbox`:
+    the kind that its scripts run in."""
 
     model_config = ConfigDict(frozen=True)
 
     status: Status = "new"
     created: float = 0.0
     updated: float = 0.0
+    mono: float = 0.0
+    seconds: float = 0.0
     settings: dict[str, Any] = {}
     sandbox: str = ""
     phase: str = ""
@@ -48,13 +51,18 @@ class State(BaseModel):
     amendments: tuple[str, ...] = ()
 
 
+_BEGINNINGS = ("session.created", "session.resumed", "session.forked", "session.synced", "log.recovered")
+
+
 def fold(events: Iterable[Event], start: State | None = None) -> State:
     """The state after `events`; fold(a + b) == fold(b, fold(a))."""
     return reduce(_step, events, start or State())
 
 
 def _step(state: State, event: Event) -> State:
-    changes: dict[str, Any] = {"updated": event.time}
+    changes: dict[str, Any] = {"updated": event.time, "mono": event.mono}
+    if event.type not in _BEGINNINGS:
+        changes["seconds"] = state.seconds + max(0.0, event.mono - state.mono)
     data = event.data
     match event.type:
         case "session.created":
@@ -63,6 +71,7 @@ def _step(state: State, event: Event) -> State:
             changes |= {"status": "running", "error": "", "settings": data.get("settings", state.settings)}
         case "session.forked":
             changes |= {"status": "interrupted", "forked_from": f"{data['origin']} at {data['seq']}", "published": ""}
+            changes["settings"] = {**state.settings, "out": ""}
         case "session.synced":
             changes["synced"] = data["repo"]
         case "sandbox.chosen":

@@ -1,0 +1,109 @@
+"""What a person asks of many sessions: which there are, how large and how old, where some words stand, what may go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ml_intern.errors import SessionError
+from ml_intern.session.log import held_by, is_held
+from ml_intern.session.state import State
+from ml_intern.session.store import SessionFolder, SessionStore
+
+
+class Entry(NamedTuple):
+    """`status` is the state's, `stopped` where the log says running and nobody runs it, or `damaged` (`state` is then
+    None and `problem` says why)."""
+
+    folder: SessionFolder
+    status: str
+    state: State | None
+    problem: str = ""
+
+    @property
+    def age(self) -> float:
+        """Seconds since its last event."""
+        updated = self.state.updated if self.state else self.folder.log.stat().st_mtime
+        return max(0.0, time.time() - updated)
+
+
+class Hit(NamedTuple):
+    """Words found in event `seq` of a session; `line` has them."""
+
+    seq: int
+    type: str
+    line: str
+
+
+def entry(folder: SessionFolder) -> Entry:
+    try:
+        state = folder.state()
+    except SessionError as error:
+        return Entry(folder, "damaged", None, str(error))
+    stopped = state.status in ("running", "new") and not is_held(folder.log)
+    return Entry(folder, "stopped" if stopped else state.status, state)
+
+
+def size(folder: SessionFolder) -> int:
+    """Bytes of all its files."""
+    return sum(path.lstat().st_size for path in folder.root.rglob("*") if not path.is_dir())
+
+
+def search(folder: SessionFolder, words: str) -> list[Hit]:
+    """Events that hold `words`, in any case. Raises SessionError."""
+    wanted = words.casefold()
+    hits = []
+    for event in folder.events():
+        for text in _texts(event.data):
+            for line in text.splitlines():
+                if wanted in line.casefold():
+                    hits.append(Hit(event.seq, event.type, line.strip()))
+    return hits
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+
+
+def remove(folder: SessionFolder) -> None:
+    """All of it. Raises SessionError where somebody works on it. A crash in between leaves no half session."""
+    if is_held(folder.log):
+        raise SessionError(f"Session {folder.id} is being worked on{held_by(folder.log)}.", next="Stop it first.")
+    aside = folder.root.with_name(f".removed-{folder.id}")
+    folder.root.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def prunable(store: SessionStore, older_than: float, statuses: tuple[str, ...], keep: int) -> list[Entry]:
+    """Sessions that are older than so many seconds and of such a status, but for the `keep` newest of all."""
+    entries = [entry(folder) for folder in store.all()]
+    return [
+        one for one in entries[keep:]
+        if one.age >= older_than and one.status in statuses and not is_held(one.folder.log)
+    ]  # fmt: skip
+
+
+def left_overs(store: SessionStore) -> list[str]:
+    """Removes what an interrupted removal left; names what it was."""
+    gone = []
+    for path in store.root.glob(".removed-*") if store.root.is_dir() else ():
+        shutil.rmtree(path, ignore_errors=True)
+        gone.append(path.name.removeprefix(".removed-"))
+    return gone
+
+
+def as_line(one: Entry) -> str:
+    """As JSON, for a program."""
+    state = one.state.model_dump(mode="json") if one.state else {}
+    state |= {"id": one.folder.id, "status": one.status, "bytes": size(one.folder)}
+    return json.dumps(state | ({"problem": one.problem} if one.problem else {}), ensure_ascii=False)

@@ -1,0 +1,67 @@
+"""One session as a person sees it in a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ml_intern.read.show import printable
+from ml_intern.session.events import Event
+from ml_intern.session.state import State
+from ml_intern.ui.live import describe
+
+_LATEST = 12  # events that are shown
+
+
+def show_session(id: str, status: str, state: State, events: Sequence[Event], size: int, console: Console) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in _facts(id, status, state, len(events), size):
+        if value:
+            table.add_row(name, printable(value))
+    console.print(table)
+    console.print()
+    for event in [one for one in events if describe(one) or one.type.startswith("session.")][-_LATEST:]:
+        when = time.strftime("%m-%d %H:%M:%S", time.localtime(event.time))
+        console.print(
+            f"{event.seq:>6}  {when}  {printable(describe(event) or event.type)}", soft_wrap=True, markup=False
+        )
+
+
+def _facts(id: str, status: str, state: State, events: int, size: int) -> list[tuple[str, str]]:
+    settings = state.settings
+    limits = [f"{settings.get('max_iterations', 0)} model calls"]
+    limits += [f"${settings['budget_usd']:.2f}"] if settings.get("budget_usd") is not None else []
+    limits += [f"{settings['time_limit']:.0f} s"] if settings.get("time_limit") is not None else []
+    cost = "unknown" if state.cost_unknown else f"${state.cost_usd:.4f}"
+    held = f", ${(state.held + state.held_open) / 1e6:.4f} held for calls without an end" if state.held else ""
+    outcomes = [f"{one.get('claim')}: {one.get('outcome')}" for one in state.verdicts]
+    return [
+        ("session", id),
+        ("status", f"{status}{f', in phase {state.phase}' if status != 'finished' and state.phase else ''}"),
+        ("paper", state.title or str(settings.get("paper", ""))),
+        ("begun", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(state.created))),
+        ("last event", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(state.updated))),
+        ("worked", f"{state.seconds:.0f} s"),
+        ("model", ", ".join(state.models) or str(settings.get("model", ""))),
+        ("used", f"{state.iterations} model calls, {cost}{held}; of {', '.join(limits)}"),
+        ("sandbox", state.sandbox),
+        ("plan", state.plan[:16] or ("drafted, not approved" if state.drafted else "")),
+        ("experiments", ", ".join([*state.built, *(f"{one} (given up)" for one in state.blocked)])),
+        ("runs", str(state.runs or "")),
+        ("verdicts", "; ".join(outcomes)),
+        ("published", state.published),
+        ("uploaded to", state.synced),
+        ("forked from", state.forked_from),
+        ("error", state.error),
+        ("size", f"{bytes_in_words(size)}, {events} events"),
+    ]
+
+
+def bytes_in_words(count: float) -> str:
+    unit, *larger = "B", "kB", "MB", "GB", "TB"
+    while count >= 1000 and larger:
+        count, unit = count / 1000, larger.pop(0)
+    return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
