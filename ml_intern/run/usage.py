@@ -69,12 +69,16 @@ def _searched_descendants(pid: int) -> list[int]:
         return []
 
 
+def _living() -> list[int]:
+    return [child for child in descendants(os.getpid()) if not _has_ended(child)]
+
+
 def end_descendants(reap: Callable[[], object]) -> None:
     """Ends everything below this process; waits until it has ended, but not for what hangs in the kernel. `reap` is
     called again and again and waits for children that have ended: the first process of a sandbox ends only when nobody
     in it is left, not even as a zombie that has come to this process."""
     deadline = time.monotonic() + _KILL_SECONDS
-    while members := [child for child in descendants(os.getpid()) if not _has_ended(child)]:
+    while members := _living():
         if time.monotonic() > deadline:
             return
         # Who forks and ends faster than one can look is stopped first: what is stopped forks no more.
@@ -82,7 +86,8 @@ def end_descendants(reap: Callable[[], object]) -> None:
             for child in members:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(child, number)
-            if number == signal.SIGSTOP and set(descendants(os.getpid())) - set(members):
+            # A zombie does not count: its parent may be stopped now, and will not wait for it.
+            if number == signal.SIGSTOP and set(_living()) - set(members):
                 break
         reap()
         time.sleep(0.001)
