@@ -33,7 +33,7 @@ class Life:
 
 def live(home: Path, kill_at: int = 0, sandbox: str = "none") -> Life:
     """Starts the run, or resumes it where there is a session that got as far as its first event."""
-    paper = home / "zoo.tex"
+    paper = home.parent / "zoo.tex"  # one path for all homes: it stands in the plan, whose hash the seeds come from
     home.mkdir(parents=True, exist_ok=True)
     paper.write_text(PAPER)
     begun = any(read_log(log) for log in home.glob("sessions/*/events.jsonl"))
