@@ -19,6 +19,8 @@ ATTRIBUTES = "".join(
     for suffix in ("safetensors", "bin", "gz", "npy", "npz", "parquet", "pt", "tar", "zip")
 ).encode()
 
+SAMPLE = 512  # bytes of a file that are shown to the Hub before it says which way the file goes
+
 
 class Moved(Exception):
     """The branch is not where the one who commits believes it to be."""
@@ -68,7 +70,7 @@ def _is_binary(sample: bytes) -> bool:
     try:
         text = sample.decode()
     except UnicodeDecodeError as error:
-        return error.start < len(sample) - 3  # a character that the sample cuts is no sign
+        return len(sample) < SAMPLE or error.start < SAMPLE - 3  # a character that the sample cuts is no sign
     return "\0" in text
 
 
@@ -164,7 +166,7 @@ class Repository:
         return {name: self.put(data, self._is_lfs(name, data)) for name, data in files.items()}
 
     def _is_lfs(self, name: str, data: bytes) -> bool:
-        return goes_to_lfs(name, len(data), data[:512], ATTRIBUTES.decode(), self.most_regular)
+        return goes_to_lfs(name, len(data), data[:SAMPLE], ATTRIBUTES.decode(), self.most_regular)
 
 
 @contextmanager
