@@ -4,13 +4,17 @@ What the client does by itself (how often it asks again, which errors come throu
 writes uploads builds on it, and a new version of the client that differs shows here first.
 """
 
+import gc
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -30,9 +34,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import _http
+from huggingface_hub.utils import _detect_agent, _http
 
-from tests.support.hub import ServedHub, User, serve_hub
+from tests.support.hub import Fault, ServedHub, User, serve_hub
 
 ROOT = Path(__file__).parents[1]
 ID = "ada/session"
@@ -54,6 +58,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the client would have waited. Xet is off, as HF_HUB_DISABLE_XET=1 has it."""
     waited: list[float] = []
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    # Or the first request asks HF_ENDPOINT, whatever the `endpoint` of the call is.
+    monkeypatch.setattr(_detect_agent, "_registry", {"standardEnvVars": [], "harnesses": {}})
     for module in (_http, file_download):
         monkeypatch.setattr(module, "time", SimpleNamespace(sleep=waited.append))
     return waited
@@ -407,6 +413,54 @@ def test_a_slow_answer_passes_unless_the_caller_set_a_limit(session: Session) ->
     assert session.api.dataset_info(ID).private is True
 
 
+def test_what_comes_damaged_but_as_long_as_it_should_be_is_not_noticed_by_the_client(session: Session) -> None:
+    session.commit(session.add("w.bin", NOISE))
+    session.hub.lies["w.bin"] = NOISE[::-1]
+    assert session.download("w.bin") == NOISE[::-1]
+    session.hub.lies["events.jsonl"] = b"{}"
+    with pytest.raises(OSError, match="Consistency"):
+        session.hub.faults.before("GET /datasets/", lambda: session.hub.lies.update({"events.jsonl": b"{"}))
+        session.download("events.jsonl")
+
+
+def test_a_client_that_goes_away_in_the_middle_of_a_commit_has_made_none(session: Session) -> None:
+    before = session.repository.head
+    lines = (
+        b'{"key": "header", "value": {"summary": "half"}}\n{"key": "deletedFile", "value": {"path": "events.jsonl"}}\n'
+    )
+    address = urlsplit(session.hub.site)
+    with socket.create_connection((str(address.hostname), address.port)) as client:
+        client.sendall(
+            f"POST /api/datasets/{ID}/commit/main HTTP/1.1\r\nAuthorization: Bearer hf_write\r\n"
+            f"Content-Length: {len(lines) + 10}\r\n\r\n".encode()
+        )
+        client.sendall(lines)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b""
+    assert session.repository.head == before
+
+
+def test_a_hub_that_dies_during_an_upload_keeps_what_was_whole(session: Session) -> None:
+    session.hub.faults.order(Fault("PUT /lfs/", skip=1, cut_upload=1000, before=session.hub.stop))
+    with pytest.raises(RuntimeError):
+        session.commit(session.add("a.bin", NOISE), session.add("b.bin", NOISE[1:]), num_threads=1)
+    session.hub.start()
+    session.hub.requests.clear()
+    session.commit(session.add("a.bin", NOISE), session.add("b.bin", NOISE[1:]))
+    assert session.hub.count("PUT /lfs/") == 1
+    assert session.repository.files()["b.bin"] == NOISE[1:]
+
+
+def test_commits_that_come_together_are_all_kept(session: Session) -> None:
+    def commit(number: int) -> str:
+        return session.commit(session.add(f"{number}.txt", str(number).encode()))
+
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(commit, range(12)))
+    assert len(set(made)) == 12
+    assert len(session.repository.files()) == 12 + 2
+
+
 def test_rights_that_are_withdrawn_and_faults_that_come_later_are_ordered(session: Session) -> None:
     fault = session.hub.faults.forbid("/commit/", skip=1)
     session.commit(session.add("a.txt", b"1"))
@@ -433,6 +487,18 @@ def test_a_hub_that_is_gone_refuses_connections_until_it_is_back_with_all_it_had
     session.hub.start()
     session.commit(session.add("a.txt", b"1"))
     assert session.download("events.jsonl") == b"{}\n"
+
+
+def test_a_repository_can_be_read_when_its_hub_has_ended() -> None:
+    with serve_hub() as hub:
+        repository = hub.create("model", "ada/tiny", {"a.txt": b"1"})
+    del hub
+    gc.collect()
+    assert repository.files() == {"a.txt": b"1"}
+    folder = repository.folder
+    del repository
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_a_server_in_another_place_sees_what_was_written_to_the_folder(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from tests.support.hub.wire import Response, as_json
 
 @dataclass
 class Fault:
-    """`skip`: that many matching requests go through first. `struck`: how many it hit."""
+    """`skip`: that many matching requests go through first. `struck`: how many it hit.
+
+    Fields go together: `Fault("PUT /lfs/", cut_upload=1000, before=hub.stop)` is a Hub that dies during an upload.
+    """
 
     route: str
     times: int = 1

@@ -93,7 +93,7 @@ class StandInHub:
         with self._lock:
             folder = self._folder(kind, id)
             folder.mkdir(parents=True)
-        repository = Repository(folder, self.most_regular)
+        repository = Repository(folder, self.most_regular, self)
         about = {"kind": kind, "id": id, "private": private, "licence": licence, "gated": gated}
         repository.write({**about, "branches": {}, "commits": {}})
         return repository
@@ -102,7 +102,7 @@ class StandInHub:
         """Raises KeyError."""
         if not (self._folder(kind, id) / "repository.json").is_file():
             raise KeyError(f"{kind} {id}")
-        return Repository(self._folder(kind, id), self.most_regular)
+        return Repository(self._folder(kind, id), self.most_regular, self)
 
     def repositories(self) -> list[tuple[str, str]]:
         """kind and id of each."""

@@ -21,8 +21,8 @@ def whoami(hub: StandInHub, request: Request) -> Response:
 
 
 def commit_at(repository: Repository, revision: str) -> Commit:
+    id = repository.branches.get(revision, revision)  # first, for a commit may come before the next line
     commits = repository.commits
-    id = repository.branches.get(revision, revision)
     found = [commit for name, commit in commits.items() if name == id or (len(id) >= 7 and name.startswith(id))]
     if len(found) != 1:
         raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")

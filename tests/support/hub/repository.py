@@ -75,11 +75,13 @@ def _is_binary(sample: bytes) -> bool:
 
 
 class Repository:
-    """One folder: `repository.json`, `blobs/` and `lfs/` by SHA-256. Nothing is kept in the object."""
+    """One folder: `repository.json`, `blobs/` and `lfs/` by SHA-256. Nothing is kept in the object.
 
-    def __init__(self, folder: Path, most_regular: int = 10_000_000) -> None:
-        self.folder = folder
-        self.most_regular = most_regular
+    `keeper`: what the folder goes with, if it is a passing one.
+    """
+
+    def __init__(self, folder: Path, most_regular: int = 10_000_000, keeper: object = None) -> None:
+        self.folder, self.most_regular, self.keeper = folder, most_regular, keeper
 
     @property
     def about(self) -> dict[str, Any]:
@@ -102,7 +104,8 @@ class Repository:
 
     def files(self, revision: str = "main") -> dict[str, bytes]:
         """Path to content."""
-        held = self.commits[self.branches.get(revision, revision)].files
+        id = self.branches.get(revision, revision)
+        held = self.commits[id].files
         return {name: self.content(file) for name, file in held.items()}
 
     def content(self, file: File) -> bytes:

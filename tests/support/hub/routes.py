@@ -2,7 +2,7 @@
 
 from tests.support.hub import reading, writing
 from tests.support.hub.hub import StandInHub
-from tests.support.hub.wire import Refused, Request, Response
+from tests.support.hub.wire import Refused, Request, Response, as_json
 
 _AFTER_ID = ("revision", "tree", "paths-info", "commits", "preupload", "commit")
 
@@ -18,6 +18,8 @@ def _answer(hub: StandInHub, request: Request) -> Response:
     match request.method, request.parts:
         case "GET", ["api", "whoami-v2"]:
             return reading.whoami(hub, request)
+        case "GET", ["api", "agent-harnesses"]:  # which environments the client names in its User-Agent
+            return as_json({"standardEnvVars": [], "harnesses": {}})
         case "POST", ["api", "repos", "create"]:
             return writing.create(hub, request)
         case "DELETE", ["api", "repos", "delete"]:

@@ -1,11 +1,14 @@
 """The sockets of the stand-in Hub: bodies, faults, the log of requests, stopping and starting again."""
 
 import os
+import shutil
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,7 +35,7 @@ class ServedHub(StandInHub):
         class Handler(_Handler):
             hub = served
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server = _Server(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_port
         self.site = f"http://127.0.0.1:{self._port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -45,19 +48,26 @@ class ServedHub(StandInHub):
         self._server = None
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # a client that went away
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serve_hub(
     folder: Path | None = None, users: Mapping[str, User] | None = None, port: int = 0
 ) -> Iterator[ServedHub]:
     """What is written is kept under `folder`, if there is one: by other processes and later servers as well."""
-    with tempfile.TemporaryDirectory() as passing:
-        hub = ServedHub(folder or Path(passing), dict(users or {}))
-        hub._port = port
-        hub.start()
-        try:
-            yield hub
-        finally:
-            hub.stop()
+    hub = ServedHub(folder or Path(tempfile.mkdtemp(prefix="hub-")), dict(users or {}))
+    if folder is None:  # gone with the hub and its repositories, which a test may still read after this context
+        weakref.finalize(hub, shutil.rmtree, hub.folder, ignore_errors=True)
+    hub._port = port
+    hub.start()
+    try:
+        yield hub
+    finally:
+        hub.stop()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -69,11 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.tokens.add(self.headers.get("Authorization", ""))
         fault = self.hub.faults.strike(asked.line)
         body = self._body(asked, fault.cut_upload)
-        if fault.cut_upload is not None:
-            return self._close(fault.reset)
         time.sleep(fault.delay)
         if fault.before:
             fault.before()
+        if body is None or fault.cut_upload is not None:
+            return self._close(fault.reset)
         response = fault.response or answer(self.hub, Request(self.command, self.path, self.headers, body))
         if fault.lost:
             return self._close(reset=False)
@@ -81,18 +91,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
 
-    def _body(self, asked: Asked, most: int | None) -> bytes:
+    def _body(self, asked: Asked, most: int | None) -> bytes | None:
+        """None if the client went away before its end: half a commit can look like a whole one."""
+        announced = int(self.headers.get("Content-Length", 0))
         pieces = []
-        for piece in self._chunks() if self.headers.get("Transfer-Encoding") else self._pieces(most):
-            pieces.append(piece)
-            asked.received += len(piece)
-            if most is not None and asked.received >= most:
-                break
-        return b"".join(pieces)
+        try:
+            for piece in self._chunks() if self.headers.get("Transfer-Encoding") else self._pieces(announced, most):
+                pieces.append(piece)
+                asked.received += len(piece)
+                if most is not None and asked.received >= most:
+                    break
+        except (ValueError, OSError):
+            return None
+        return b"".join(pieces) if asked.received >= announced else None
 
-    def _pieces(self, most: int | None) -> Iterator[bytes]:
-        left = int(self.headers.get("Content-Length", 0))
-        left = left if most is None else min(most, left)
+    def _pieces(self, announced: int, most: int | None) -> Iterator[bytes]:
+        left = announced if most is None else min(most, announced)
         while left and (piece := self.rfile.read(min(left, _PIECE))):
             left -= len(piece)
             yield piece
