@@ -143,6 +143,16 @@ def test_what_a_token_may_not_is_refused_as_the_hub_refuses_it(session: Session)
     assert session.api.dataset_info(ID, token="hf_read").private is True
 
 
+def test_who_may_see_a_repository_can_change_by_the_client_and_from_the_side(session: Session) -> None:
+    session.api.update_repo_settings(ID, repo_type="dataset", private=False)
+    assert session.api.dataset_info(ID, token=False).private is False
+    session.repository.show(private=True)
+    assert session.api.dataset_info(ID).private is True
+    session.api.auth_check(ID, repo_type="dataset")
+    with pytest.raises(RepositoryNotFoundError):
+        session.api.auth_check(ID, repo_type="dataset", token="hf_eve")
+
+
 def test_an_organisation_is_written_to_by_its_members(hub: ServedHub) -> None:
     hub.user("hf_member", "bob", organisations=("lab",))
     HfApi(endpoint=hub.site, token="hf_member").create_repo("lab/model", private=True)

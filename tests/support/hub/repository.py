@@ -148,6 +148,11 @@ class Repository:
             self.write(about)
         return id
 
+    def show(self, private: bool) -> None:
+        """Changes who may see it, as its owner can on the page of the repository."""
+        with locked(self.folder):
+            self.write({**self.about, "private": private})
+
     def write(self, about: dict[str, Any]) -> None:
         _write(self.folder / "repository.json", json.dumps(about).encode())
 

@@ -4,7 +4,7 @@ from tests.support.hub import reading, writing
 from tests.support.hub.hub import StandInHub
 from tests.support.hub.wire import Refused, Request, Response, as_json
 
-_AFTER_ID = ("revision", "tree", "paths-info", "commits", "preupload", "commit")
+_AFTER_ID = ("revision", "tree", "paths-info", "commits", "preupload", "commit", "settings", "auth-check")
 
 
 def answer(hub: StandInHub, request: Request) -> Response:
@@ -59,6 +59,11 @@ def _api(hub: StandInHub, request: Request, kind: str, rest: list[str]) -> Respo
             return reading.paths_info(hub, request, hub.readable(request, kind, id), revision)
         case "GET", ["commits", revision]:
             return reading.history(hub, request, hub.readable(request, kind, id), revision)
+        case "GET", ["auth-check", *write]:
+            (hub.writable if write else hub.readable)(request, kind, id)
+            return as_json({})
+        case "PUT", ["settings"]:
+            return writing.settings(hub, request, hub.writable(request, kind, id)[0])
         case "POST", ["preupload", revision]:
             return writing.preupload(hub, request, hub.writable(request, kind, id)[0], revision)
         case "POST", ["commit", revision]:

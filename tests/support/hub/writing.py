@@ -33,6 +33,12 @@ def delete(hub: StandInHub, request: Request) -> Response:
     return as_json({})
 
 
+def settings(hub: StandInHub, request: Request, repository: Repository) -> Response:
+    if "visibility" in request.json or "private" in request.json:
+        repository.show(private=request.json.get("visibility") == "private" or bool(request.json.get("private")))
+    return as_json({"private": repository.about["private"]})
+
+
 def _named(hub: StandInHub, request: Request) -> tuple[str, str]:
     """Kind and id; without an organisation it is the user's own."""
     user = hub.who(request)
