@@ -16,6 +16,7 @@ class Config:
     home: holds `sessions/`, `hub/`, `store/` and `cache/`. arxiv_api, arxiv_site: base URLs (tests have a stand-in).
     arxiv_interval: least seconds between two requests to arXiv (its terms of use ask for three).
     max_download: most bytes of one model or data set that is fetched. hub_endpoint: another Hub than the public one.
+    sync_interval: seconds between two uploads of a session that is synced.
     """
 
     home: Path
@@ -24,23 +25,26 @@ class Config:
     arxiv_interval: float = 3.0
     max_download: int = 20_000_000_000
     hub_endpoint: str | None = None
+    sync_interval: float = 180.0
 
     @classmethod
     def from_environment(cls) -> Config:
         """Reads `ML_INTERN_HOME`, `ML_INTERN_ARXIV_API`, `ML_INTERN_ARXIV_SITE`, `ML_INTERN_ARXIV_INTERVAL`,
-        `ML_INTERN_MAX_DOWNLOAD_GB`. Raises InputError."""
+        `ML_INTERN_MAX_DOWNLOAD_GB`, `ML_INTERN_SYNC_INTERVAL`. Raises InputError."""
         import platformdirs
 
         env = os.environ
         home = env.get("ML_INTERN_HOME") or platformdirs.user_data_dir("ml-intern")
         config = cls(home=Path(home).expanduser().absolute())
         interval = env.get("ML_INTERN_ARXIV_INTERVAL") or str(config.arxiv_interval)
+        sync = env.get("ML_INTERN_SYNC_INTERVAL") or str(config.sync_interval)
         most = env.get("ML_INTERN_MAX_DOWNLOAD_GB") or str(config.max_download / 1e9)
         return cls(
             home=config.home,
             arxiv_api=env.get("ML_INTERN_ARXIV_API") or config.arxiv_api,
             arxiv_site=env.get("ML_INTERN_ARXIV_SITE") or config.arxiv_site,
             arxiv_interval=_number("ML_INTERN_ARXIV_INTERVAL", interval, "a number of seconds, like 3"),
+            sync_interval=_number("ML_INTERN_SYNC_INTERVAL", sync, "a number of seconds, like 180"),
             hub_endpoint=env.get("HF_ENDPOINT") or None,
             max_download=int(1e9 * _number("ML_INTERN_MAX_DOWNLOAD_GB", most, "a number of gigabytes, like 20")),
         )

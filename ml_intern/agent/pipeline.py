@@ -186,10 +186,9 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
 
 def mention(context: Context, ledger: Ledger) -> None:
     """Logs the evidence that a crash left in the ledger without an event."""
-    told = {event.data["run"] for event in context.log.events if event.type == "evidence.recorded"}
-    for evidence in ledger.evidence:
-        if evidence.run_id not in told:
-            context.emit("evidence.recorded", **summary(evidence))
+    told = sum(event.type == "evidence.recorded" for event in context.log.events)
+    for evidence in ledger.evidence[told:]:  # both are written in the same order
+        context.emit("evidence.recorded", **summary(evidence))
 
 
 def stop_if_doomed(context: Context, plan: Plan) -> None:

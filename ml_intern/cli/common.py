@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ml_intern.cli.upload import open_uploader, redactor
 from ml_intern.config import Config
-from ml_intern.errors import InputError, MlInternError
+from ml_intern.errors import InputError, MlInternError, SessionError
 
 if TYPE_CHECKING:
+    from ml_intern.agent.context import Context
     from ml_intern.llm.protocol import LLM
     from ml_intern.plan.plan import Plan
     from ml_intern.run.sandbox.choice import Choice
+    from ml_intern.session.events import EventType
     from ml_intern.session.store import SessionFolder
 
 
@@ -91,7 +94,8 @@ def carry_out(
     plan_text = settings["plan_text"]
     compute = LocalCompute(replace(sandbox, warm=settings.get("warm_start", True)), settings["jobs"])
     compute.warm_up()
-    with EventLog(folder.log) as log, contextlib.closing(compute):
+    known = redactor()
+    with EventLog(folder.log, lambda data: known.data(data)[0]) as log, contextlib.closing(compute):
         state = fold(log.events)
         limits = BudgetLimits(
             iterations=settings["max_iterations"],
@@ -123,22 +127,43 @@ def carry_out(
             context.emit("session.resumed", settings=settings)
         context.emit("sandbox.chosen", kind=sandbox.kind, tier=compute.tier)
         out = Path(settings["out"]) if settings["out"] else None
-        try:
-            with gentle_stop(context.stop), watcher.open():
-                run_pipeline(context, settings["paper"], plan_text, settings["scale"], out)
-            context.emit("session.finished")
-        except KeyboardInterrupt:
-            context.emit("session.interrupted")
-            typer.echo(f"Interrupted. Go on with: ml-intern resume {folder.id}", err=True)
-            raise typer.Exit(130) from None
-        except MlInternError as error:
-            context.emit("session.failed", error=str(error))
-            if folder.plan.exists() and error.exit_code != 2:
-                typer.echo(f"Session {folder.id} is kept; go on with: ml-intern resume {folder.id}", err=True)
-            if fold(log.events).published:
-                _show_end(folder, view, Console())
-            raise
+        with _synced(config, context, settings.get("sync", "")):
+            try:
+                with gentle_stop(context.stop), watcher.open():
+                    run_pipeline(context, settings["paper"], plan_text, settings["scale"], out)
+                context.emit("session.finished")
+            except KeyboardInterrupt:
+                context.emit("session.interrupted")
+                typer.echo(f"Interrupted. Go on with: ml-intern resume {folder.id}", err=True)
+                raise typer.Exit(130) from None
+            except MlInternError as error:
+                with contextlib.suppress(SessionError):  # a log that cannot be written is what `error` may be about
+                    context.emit("session.failed", error=str(error))
+                if folder.plan.exists() and error.exit_code != 2:
+                    typer.echo(f"Session {folder.id} is kept; go on with: ml-intern resume {folder.id}", err=True)
+                if context.state.published:
+                    _show_end(folder, view, Console())
+                raise
     _show_end(folder, view, Console())
+
+
+@contextlib.contextmanager
+def _synced(config: Config, context: Context, repo: str) -> Iterator[None]:
+    """Uploads the session beside what goes on inside, where a repository is given."""
+    if not repo:
+        yield
+        return
+    from ml_intern.session.sync.background import BackgroundSync
+
+    uploader = open_uploader(config, context.folder, repo)
+    context.emit("session.synced", repo=uploader.repo)
+
+    def tell(type: EventType, data: dict[str, Any]) -> None:
+        with contextlib.suppress(SessionError):
+            context.emit(type, **data)
+
+    with BackgroundSync(uploader, config.sync_interval, tell, context.stop.set):
+        yield
 
 
 def _view(name: str, settings: dict[str, Any]) -> Any:

@@ -39,12 +39,17 @@ def run(
     ] = False,
     time_limit: Annotated[float | None, typer.Option(min=1.0, help="Seconds at most; what runs is finished.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at once; default: one a core.")] = None,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Upload the session now and then, privately.")
+    ] = False,
+    repo: Annotated[str, typer.Option(help="Where to: a dataset repository; default NAME/ml-intern-sessions.")] = "",
     json_lines: Annotated[bool, typer.Option("--json", help="One event a line on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Test a paper's claims: plan, approve, build, run, judge, publish."""
     from ml_intern.run.selfcheck import choose
     from ml_intern.session.store import SessionStore
+    from ml_intern.session.sync.remote import DEFAULT_NAME
 
     if bool(paper) == bool(plan):
         raise InputError("Give either --paper or --plan.", next="ml-intern run --paper 2401.01234")
@@ -76,6 +81,7 @@ def run(
         "jobs": jobs,
         "sandbox": sandbox,
         "warm_start": warm_start,
+        "sync": (repo or DEFAULT_NAME) if sync or repo else "",
     }
     view = "json" if json_lines else "quiet" if quiet else "live"
     carry_out(config, SessionStore(config.sessions).create(), settings, chosen, view, yes, new=True)

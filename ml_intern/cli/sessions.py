@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ml_intern.cli import upload
 from ml_intern.config import Config
 from ml_intern.errors import InputError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ml_intern.session.store import SessionStore
 
 app = typer.Typer(help="List and look after sessions.", invoke_without_command=True, rich_markup_mode=None)
+app.command("upload")(upload.upload)
 
 _Json = Annotated[bool, typer.Option("--json", help="One session a line.")]
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,7 @@ class Blobs:
 
     def spilled(self, value: Any) -> Any:
         """`value` with every string over LONGEST put into a blob."""
-        if isinstance(value, str) and len(value) > LONGEST:
-            return {_MARK: self.put(value.encode("utf-8", "replace"))}
-        if isinstance(value, dict):
-            return {key: self.spilled(one) for key, one in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.spilled(one) for one in value]
-        return value
+        return spilled(value, self.put)
 
     def whole(self, value: Any) -> Any:
         """`value` with everything put back that `spilled` took out."""
@@ -60,6 +55,17 @@ class Blobs:
         if isinstance(value, list):
             return [self.whole(one) for one in value]
         return value
+
+
+def spilled(value: Any, put: Callable[[bytes], str]) -> Any:
+    """`value` with every string over LONGEST replaced by a reference to what `put` says its name is."""
+    if isinstance(value, str) and len(value) > LONGEST:
+        return {_MARK: put(value.encode("utf-8", "replace"))}
+    if isinstance(value, dict):
+        return {key: spilled(one, put) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [spilled(one, put) for one in value]
+    return value
 
 
 def named_in(value: Any) -> set[str]:

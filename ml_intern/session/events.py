@@ -16,6 +16,7 @@ EventType = Literal[
     "session.created",
     "session.resumed",
     "session.forked",
+    "session.fetched",
     "session.synced",
     "sandbox.chosen",
     "log.recovered",

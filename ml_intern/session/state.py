@@ -51,7 +51,7 @@ class State(BaseModel):
     amendments: tuple[str, ...] = ()
 
 
-_BEGINNINGS = ("session.created", "session.resumed", "session.forked", "session.synced", "log.recovered")
+_BEGINNINGS = ("session.created", "session.resumed", "session.forked", "session.fetched", "log.recovered")
 
 
 def fold(events: Iterable[Event], start: State | None = None) -> State:
@@ -72,6 +72,8 @@ def _step(state: State, event: Event) -> State:
         case "session.forked":
             changes |= {"status": "interrupted", "forked_from": f"{data['origin']} at {data['seq']}", "published": ""}
             changes["settings"] = {**state.settings, "out": ""}
+        case "session.fetched":
+            changes |= {"status": "interrupted", "settings": {**state.settings, "out": ""}}
         case "session.synced":
             changes["synced"] = data["repo"]
         case "sandbox.chosen":

@@ -15,6 +15,7 @@ DATA: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "session.created": {"settings": st.dictionaries(NAMES, TEXT, max_size=2)},
     "session.resumed": {"settings": st.dictionaries(NAMES, TEXT, max_size=2)},
     "session.forked": {"origin": NAMES, "seq": st.integers(0, 9)},
+    "session.fetched": {"repo": NAMES},
     "session.synced": {"repo": NAMES},
     "sandbox.chosen": {"kind": NAMES, "tier": TEXT},
     "phase.started": {"phase": NAMES},

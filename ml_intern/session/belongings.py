@@ -1,0 +1,80 @@
+"""What belongs to a session at a moment of its log: the files that its events speak of, and nothing else.
+
+Half-done runs, temporary files and what can be made again from the rest stay out. Scripts that are being written are
+taken as the log knows them, so that they fit it to the event, whatever has happened on disk since.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ml_intern.errors import SessionError
+from ml_intern.session.events import Event
+from ml_intern.session.state import fold
+from ml_intern.session.store import SessionFolder
+
+Source = Path | bytes
+_DERIVED = ("cwd", "predict", "views")  # folders: made again where they are missing
+
+
+def belongings(folder: SessionFolder, events: Sequence[Event]) -> Iterator[tuple[str, Source]]:
+    """(path beneath the session, its content or where that stands). The log and its blobs are not among them. Raises
+    SessionError where evidence that the log tells of is missing."""
+    state = fold(events)
+    yield from _files(folder, folder.root / "source")
+    yield from _files(folder, folder.paper if state.title else None, folder.plan if state.drafted else None)
+    for experiment in state.built:
+        yield from _files(folder, folder.frozen(experiment))
+    if state.plan:
+        yield from _files(folder, folder.root / "data")
+    yield from _evidence(folder, events)
+    for name, digest in scripts_at(events).items():
+        yield f"workspace/{name}", folder.blobs.get(digest)
+
+
+def scripts_at(events: Iterable[Event]) -> dict[str, str]:
+    """`EXPERIMENT/PATH` to sha256 of the scripts as the last call left them; each is a blob."""
+    files: dict[str, str] = {}
+    for event in events:
+        if changed := event.data.get("files") if event.type == "tool.result" else None:
+            experiments = {name.split("/")[0] for name in changed}
+            files = {name: one for name, one in files.items() if name.split("/")[0] not in experiments} | changed
+    for name in files:
+        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            raise SessionError("The session's log names a file outside its workspace.", name)
+    return files
+
+
+def _evidence(folder: SessionFolder, events: Sequence[Event]) -> Iterator[tuple[str, Source]]:
+    """The ledger as far as the events tell of it (it is written in their order), and what its records name."""
+    told = sum(event.type == "evidence.recorded" for event in events)
+    lines = folder.ledger.read_bytes().splitlines(keepends=True)[:told] if told and folder.ledger.exists() else []
+    if len(lines) < told:
+        raise SessionError(
+            f"The evidence of session {folder.id} is not all there.",
+            f"its log tells of {told} runs, {folder.ledger.name} of {len(lines)}",
+        )
+    for line in lines:
+        record: dict[str, Any] = json.loads(line)["evidence"]
+        yield from _files(folder, folder.run(record["run_id"]))
+        named = [*record.get("predictions", {}).values(), *record.get("labels", {}).values()]
+        yield from _files(folder, *(folder.predictions / name for name, _ in named))
+    if lines:
+        yield folder.ledger.name, b"".join(lines)
+
+
+def _files(folder: SessionFolder, *places: Path | None) -> Iterator[tuple[str, Source]]:
+    for place in places:
+        for path in sorted(place.rglob("*")) if place and place.is_dir() else [place] if place else []:
+            inside = path.relative_to(folder.root)
+            if path.is_file() and not path.is_symlink() and _travels(inside):
+                yield inside.as_posix(), path
+
+
+def _travels(path: Path) -> bool:
+    if path.suffix in (".run", ".part") or "__pycache__" in path.parts:
+        return False
+    return path.parts[0] not in ("runs", "data") or not any(part in _DERIVED for part in path.parts[2:])

@@ -1,0 +1,76 @@
+"""Uploads a session now and then while it is worked on, beside the run: nothing waits for it, or for a dead network.
+
+Where another machine has taken the session over, the run is told to stop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ml_intern.errors import MlInternError
+from ml_intern.session.events import EventType
+from ml_intern.session.sync.remote import SyncError
+from ml_intern.session.sync.upload import GoneElsewhere, Uploader
+
+_LONGEST_PAUSE = 900.0  # seconds between two tries while the network is away
+_LAST_TRY = 120.0  # seconds that the end of a run waits for the last upload
+
+
+class BackgroundSync:
+    """Use as a context manager around the run. `tell(type, data)` logs; `lost` is called when the session is no longer
+    this machine's. `every`: seconds between two uploads."""
+
+    def __init__(
+        self,
+        uploader: Uploader,
+        every: float,
+        tell: Callable[[EventType, dict[str, Any]], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._uploader, self._every, self._tell, self._lost = uploader, every, tell, lost
+        self._ended = threading.Event()
+        self._problem = ""
+        self._given_up = False
+        self._thread = threading.Thread(target=self._work, name="sync", daemon=True)
+
+    def __enter__(self) -> BackgroundSync:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(_LAST_TRY)
+
+    def _work(self) -> None:
+        pause = 0.0  # at once: that nobody else works on it is worth knowing first
+        while not self._ended.wait(pause) and not self._given_up:
+            pause = self._every if self._once(release=False) else min(max(pause, self._every) * 2, _LONGEST_PAUSE)
+        if not self._given_up:
+            self._once(release=True)
+
+    def _once(self, release: bool) -> bool:
+        try:
+            done = self._uploader.upload(release=release)
+        except GoneElsewhere as error:
+            self._given_up = True
+            self._tell("note", {"text": f"{error.what} This machine stops."})
+            self._lost()
+            return False
+        except MlInternError as error:
+            self._give_up_on(error)
+            return False
+        if self._problem and not release:
+            self._tell("note", {"text": f"Uploads to {done.repo} go on."})
+        self._problem = ""
+        return True
+
+    def _give_up_on(self, error: MlInternError) -> None:
+        """Said once for each problem; what will not pass by itself is not tried again."""
+        if isinstance(error, SyncError) and not error.passing:
+            self._given_up = True
+        if error.what != self._problem:
+            self._problem = error.what
+            rest = " It is not tried again." if self._given_up else " It is tried again."
+            self._tell("note", {"text": f"{error.what} {error.why}{rest}"})

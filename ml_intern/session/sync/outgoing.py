@@ -1,0 +1,69 @@
+"""The log as it leaves the machine: the same, or, where something in it is secret, written anew with its own chain."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from ml_intern.redaction import Finding, Redactor
+from ml_intern.session.blobs import Blobs, spilled
+from ml_intern.session.events import GENESIS, VERSION, Event, encoded
+
+
+class OutgoingLog:
+    """Takes events one after another. `lines` are those to upload, `checksums` theirs; `blobs`: digest to content of
+    long texts and of scripts; `findings`: in which event what was replaced."""
+
+    def __init__(self, redactor: Redactor, kept: Blobs) -> None:
+        self._redactor, self._kept = redactor, kept
+        self._scripts: dict[str, str] = {}  # digest of a script to that of the version that leaves
+        self.lines: list[bytes] = []
+        self.checksums: list[str] = []
+        self.blobs: dict[str, bytes] = {}
+        self.findings: list[tuple[int, Finding]] = []
+
+    def advance(self, events: Sequence[Event]) -> None:
+        """Takes in the events beyond those that it has."""
+        for event in events[len(self.lines) :]:
+            data, found = self._redactor.data(event.data, guess=True)
+            self._note(event, found)
+            if event.type == "tool.result" and event.data.get("files"):
+                files = {name: self._script(event, digest) for name, digest in event.data["files"].items()}
+                data = {**data, "files": files}
+            self._add(event, spilled(data, self._put))
+
+    def script(self, digest: str) -> bytes:
+        """The content that leaves for a script of this name."""
+        return self.blobs[self._scripts[digest]]
+
+    def _script(self, event: Event, digest: str) -> str:
+        if digest not in self._scripts:
+            content = self._kept.get(digest)
+            text, found = self._redactor.text(content.decode("utf-8", "replace"), guess=True)
+            self._note(event, found)
+            self._scripts[digest] = self._put(text.encode() if found else content)
+        return self._scripts[digest]
+
+    def _put(self, content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        self.blobs[digest] = content
+        return digest
+
+    def _note(self, event: Event, found: Sequence[Finding]) -> None:
+        self.findings += [(event.seq, one) for one in found]
+
+    def _add(self, event: Event, data: dict[str, Any]) -> None:
+        line, checksum = encoded(
+            {
+                "version": VERSION,
+                "seq": event.seq,
+                "type": event.type,
+                "time": event.time,
+                "mono": event.mono,
+                "data": data,
+                "previous": self.checksums[-1] if self.checksums else GENESIS,
+            }
+        )
+        self.lines.append(line)
+        self.checksums.append(checksum)

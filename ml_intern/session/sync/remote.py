@@ -1,0 +1,193 @@
+"""A dataset repository of the Hugging Face Hub that holds uploaded sessions, through the Hub's own client.
+
+A commit is whole or not at all, and is made on the state that was read, or refused: that is what a lease stands on.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from ml_intern.errors import SessionError
+from ml_intern.session.belongings import Source
+from ml_intern.session.sync.manifest import Manifest
+
+DEFAULT_NAME = "ml-intern-sessions"
+_MANIFEST = "session.json"
+
+
+class Conflict(Exception):
+    """Somebody else has committed since the state that this commit was made for."""
+
+
+class SyncError(SessionError):
+    """The Hub could not be reached, or refused. `passing`: the same may work a little later."""
+
+    passing = True
+
+
+class Remote:
+    """`token`: None takes the one that the Hub's client finds (HF_TOKEN, or `hf auth login`)."""
+
+    def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
+        from huggingface_hub import HfApi
+
+        self._api = HfApi(endpoint=endpoint, token=token, library_name="ml-intern")
+
+    def full_name(self, repo: str) -> str:
+        """`NAME/REPO`; without a name, the token's owner's. Raises SyncError."""
+        if "/" in repo:
+            return repo
+        try:
+            return f"{self._api.whoami()['name']}/{repo or DEFAULT_NAME}"
+        except Exception as error:  # the client lets errors of its HTTP library through, which differs by version
+            _fail("It is not known who you are on the Hub.", error, "Set HF_TOKEN to a token that may write.")
+
+    def make(self, repo: str, public: bool) -> None:
+        """The repository, where it is not there yet: private, unless `public`. One that is there and public is refused
+        unless `public`. Raises SyncError."""
+        try:
+            info = self._info(repo)
+            if info is None:
+                self._api.create_repo(repo, repo_type="dataset", private=not public, exist_ok=True)
+                return
+        except Exception as error:
+            _fail(f"The repository {repo} cannot be made.", error)
+        if not info.private and not public:
+            error_ = SyncError(
+                f"The repository {repo} is public.", "everybody could read the session", "Give another, or --public."
+            )
+            error_.passing = False
+            raise error_
+
+    def head(self, repo: str) -> str:
+        """The commit that main is at. Raises SyncError."""
+        try:
+            info = self._info(repo)
+        except Exception as error:
+            _fail(f"The repository {repo} cannot be read.", error)
+        if info is None:
+            error_ = SyncError(f"There is no dataset repository {repo}, or the token may not read it.")
+            error_.passing = False
+            raise error_
+        return str(info.sha)
+
+    def manifest(self, repo: str, session: str, revision: str) -> Manifest | None:
+        """None where the session was never uploaded. Raises SyncError."""
+        from huggingface_hub.errors import RemoteEntryNotFoundError
+
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                path = self._api.hf_hub_download(
+                    repo, f"{session}/{_MANIFEST}", repo_type="dataset", revision=revision, local_dir=folder
+                )
+            except RemoteEntryNotFoundError:
+                return None
+            except Exception as error:
+                _fail(f"The repository {repo} cannot be read.", error)
+            try:
+                return Manifest.model_validate_json(Path(path).read_bytes())
+            except ValidationError as error:
+                raise SessionError(f"{repo}/{session}/{_MANIFEST} cannot be read.", str(error)[:500]) from None
+
+    def sessions(self, repo: str) -> list[str]:
+        """Ids of the sessions in it. Raises SyncError."""
+        try:
+            names = self._api.list_repo_files(repo, repo_type="dataset")
+        except Exception as error:
+            _fail(f"The repository {repo} cannot be read.", error)
+        return sorted({name.split("/")[0] for name in names if name.endswith(f"/{_MANIFEST}") and name.count("/") == 1})
+
+    def fetch(self, repo: str, session: str, revision: str, names: Iterable[str], into: Path) -> None:
+        """Files of a session, by their names beneath it. Raises SyncError."""
+        for name in names:
+            try:
+                got = self._api.hf_hub_download(
+                    repo, f"{session}/{name}", repo_type="dataset", revision=revision, local_dir=into / ".came"
+                )
+            except Exception as error:
+                _fail(f"{name} of session {session} cannot be fetched.", error)
+            target = into / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Path(got).replace(target)
+        shutil.rmtree(into / ".came", ignore_errors=True)
+
+    def commit(
+        self,
+        repo: str,
+        parent: str,
+        session: str,
+        manifest: Manifest,
+        files: Mapping[str, Source],
+        gone: Iterable[str],
+        card: str,
+    ) -> str:
+        """One commit on `parent` with a session's new and removed files, and its manifest. Returns its id. Raises
+        Conflict, SyncError."""
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        contents: dict[str, Source] = {f"{session}/{name}": source for name, source in files.items()}
+        contents[f"{session}/{_MANIFEST}"] = manifest.model_dump_json(indent=1).encode()
+        if card:
+            contents["README.md"] = card.encode()
+        operations: list[Any] = [
+            CommitOperationAdd(path_in_repo=path, path_or_fileobj=source) for path, source in contents.items()
+        ]
+        operations += [CommitOperationDelete(path_in_repo=f"{session}/{name}") for name in gone]
+        try:
+            made = self._api.create_commit(
+                repo,
+                operations,
+                commit_message=f"{session}: event {manifest.events - 1}, {manifest.status}",
+                repo_type="dataset",
+                parent_commit=parent,
+            )
+        except Exception as error:
+            if _status(error) in (409, 412):
+                raise Conflict from None
+            _fail(f"The session could not be uploaded to {repo}.", error)
+        return str(made.oid)
+
+    def has_card(self, repo: str, revision: str) -> bool:
+        try:
+            return self._api.file_exists(repo, "README.md", repo_type="dataset", revision=revision)
+        except Exception as error:
+            _fail(f"The repository {repo} cannot be read.", error)
+
+    def _info(self, repo: str) -> Any:
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        try:
+            return self._api.dataset_info(repo, revision="main")
+        except RepositoryNotFoundError:
+            return None
+
+
+def _status(error: BaseException) -> int:
+    """The HTTP status behind an error, however it is wrapped; 0 where there is none."""
+    for one in (error, error.__cause__, error.__context__):
+        status = getattr(getattr(one, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status
+    return 0
+
+
+def _fail(what: str, error: BaseException, next: str = "") -> NoReturn:
+    """Raises SyncError; errors that will not pass by themselves say what to do."""
+    status = _status(error)
+    why = " ".join(str(error.__cause__ or error).split())[:400] or type(error).__name__
+    made = SyncError(what, why, next or _NEXT.get(status, "Check the network, and try again."))
+    made.passing = status not in _NEXT
+    raise made from None
+
+
+_NEXT = {
+    401: "Set HF_TOKEN to a valid token, or run `hf auth login`.",
+    403: "The token may not write there: use one with write access, or another --repo.",
+    404: "The repository is not there, or the token may not see it.",
+}

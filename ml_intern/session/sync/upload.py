@@ -1,0 +1,148 @@
+"""Uploads a session, again and again if it is wanted: only what is new since the last time goes over the network."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ml_intern.errors import SessionError
+from ml_intern.redaction import Redactor
+from ml_intern.session.log import is_held
+from ml_intern.session.store import SessionFolder
+from ml_intern.session.sync.manifest import LEASE_SECONDS, Lease, Manifest, new_lease, this_machine
+from ml_intern.session.sync.outgoing import OutgoingLog
+from ml_intern.session.sync.parcel import Parcel, pack
+from ml_intern.session.sync.remote import Conflict, Remote
+
+_TRIES = 5
+CARD = """---
+tags:
+- ml-intern
+- agent-traces
+---
+Sessions of [ml-intern](https://pypi.org/project/ml-intern/), a folder each. `ml-intern resume hf://datasets/{repo}/ID`
+goes on with one.
+"""
+
+
+class GoneElsewhere(SessionError):
+    """Another machine works on the session, or has gone on with it."""
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """`new`: files that went over the network, of so many `bytes`; `parcel` is what was packed."""
+
+    repo: str
+    commit: str
+    new: int
+    bytes: int
+    parcel: Parcel
+
+
+@dataclass
+class Uploader:
+    """One session, one repository. `repo` is `NAME/REPO`. Not thread-safe."""
+
+    folder: SessionFolder
+    remote: Remote
+    repo: str
+    redactor: Redactor
+    home: Path
+    _log: OutgoingLog = field(init=False)
+    _lease: Lease | None = None
+
+    def __post_init__(self) -> None:
+        self._log = OutgoingLog(self.redactor, self.folder.blobs)
+
+    def upload(self, *, release: bool = False) -> Uploaded:
+        """What is new since the last time. While the session is worked on, the lease is taken, or kept; `release` gives
+        it back. Raises GoneElsewhere, SyncError, SessionError."""
+        parcel = pack(self.folder, self.folder.events(), self.redactor, self._log)
+        for _ in range(_TRIES):
+            head = self.remote.head(self.repo)
+            there = self.remote.manifest(self.repo, self.folder.id, head)
+            self._require_ours(there)
+            try:
+                return self._commit(parcel, head, there, release)
+            except Conflict:
+                continue  # another session's upload, most likely: look again whether this one is still ours
+        raise SessionError(f"{self.repo} changes all the time.", "every commit was overtaken by another", "Try later.")
+
+    def _require_ours(self, there: Manifest | None) -> None:
+        if there is None or there.machine == this_machine(self.home):
+            return
+        lease = there.lease
+        if lease is not None and lease.machine != this_machine(self.home) and lease.is_live():
+            raise GoneElsewhere(
+                f"Session {there.session} is being worked on by {lease.host}.",
+                f"its lease runs until {_clock(lease.until)}",
+                "Stop it there, or wait until the lease has run out.",
+            )
+        if there.events > len(self._log.checksums) or self._log.checksums[there.events - 1] != there.checksum:
+            raise GoneElsewhere(
+                f"Session {there.session} has gone on elsewhere.",
+                f"{self.repo} holds {there.events} events that are not all in this one's log",
+                f"Go on from there: ml-intern resume hf://datasets/{self.repo}/{there.session}",
+            )
+
+    def _commit(self, parcel: Parcel, head: str, there: Manifest | None, release: bool) -> Uploaded:
+        known, segments = self._known(there)
+        lines = self._log.lines[known:]
+        files = {f"files/{name}": one for name, one in parcel.files.items()}
+        before = there.files if there else {}
+        new = {name: one.source for name, one in files.items() if before.get(name) != one.item}
+        gone = [name for name in before if name not in files]
+        if lines:
+            name = f"log/{known:08}-{len(self._log.lines) - 1:08}.jsonl"
+            new[name] = b"".join(lines)
+            gone += [old for old in (there.segments if there else ()) if old not in segments and old != name]
+            segments = (*segments, name)
+        lease = self._wanted_lease(there, release)
+        if not new and not gone and there is not None and not self._lease_changes(there.lease, lease):
+            return Uploaded(self.repo, head, 0, 0, parcel)
+        manifest = Manifest(
+            session=self.folder.id,
+            title=parcel.state.title,
+            status=parcel.state.status,
+            machine=this_machine(self.home),
+            written=time.time(),
+            events=len(self._log.lines),
+            checksum=self._log.checksums[-1],
+            segments=segments,
+            files={name: one.item for name, one in files.items()},
+            left_out=tuple(parcel.left_out),
+            changed=tuple(sorted({name for name, _ in parcel.found} | set(parcel.withheld))),
+            broken=parcel.broken,
+            lease=lease,
+        )
+        card = "" if there or self.remote.has_card(self.repo, head) else CARD.format(repo=self.repo)
+        commit = self.remote.commit(self.repo, head, self.folder.id, manifest, new, gone, card)
+        self._lease = lease
+        size = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in new.values())
+        return Uploaded(self.repo, commit, len(new), size, parcel)
+
+    def _known(self, there: Manifest | None) -> tuple[int, tuple[str, ...]]:
+        """(events, segments) of what is there that this log begins with; all is sent again where it begins otherwise,
+        as after a change of what counts as secret."""
+        if there is None or not 0 < there.events <= len(self._log.checksums):
+            return 0, ()
+        return (there.events, there.segments) if self._log.checksums[there.events - 1] == there.checksum else (0, ())
+
+    def _wanted_lease(self, there: Manifest | None, release: bool) -> Lease | None:
+        if release or not is_held(self.folder.log):
+            return None
+        machine = this_machine(self.home)
+        kept = there.lease if there and there.lease and there.lease.machine == machine else None
+        return new_lease(machine, kept.since if kept else None)
+
+    def _lease_changes(self, before: Lease | None, after: Lease | None) -> bool:
+        """Whether a commit is due for the lease alone: it is taken, given back, or half over."""
+        if before is None or after is None:
+            return before is not after
+        return before.machine != after.machine or before.until - time.time() < LEASE_SECONDS / 2
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
