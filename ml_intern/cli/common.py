@@ -156,6 +156,7 @@ def _synced(config: Config, context: Context, repo: str) -> Iterator[None]:
     from ml_intern.session.sync.background import BackgroundSync
 
     uploader = open_uploader(config, context.folder, repo)
+    uploader.require_ours()
     context.emit("session.synced", repo=uploader.repo)
 
     def tell(type: EventType, data: dict[str, Any]) -> None:

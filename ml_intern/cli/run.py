@@ -39,9 +39,7 @@ def run(
     ] = False,
     time_limit: Annotated[float | None, typer.Option(min=1.0, help="Seconds at most; what runs is finished.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at once; default: one a core.")] = None,
-    sync: Annotated[
-        bool, typer.Option("--sync", help="Upload the session now and then, privately.")
-    ] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Upload the session now and then, privately.")] = False,
     repo: Annotated[str, typer.Option(help="Where to: a dataset repository; default NAME/ml-intern-sessions.")] = "",
     json_lines: Annotated[bool, typer.Option("--json", help="One event a line on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,

@@ -111,7 +111,7 @@ class SessionStore:
         """Newest first."""
         if self.root.is_dir():
             for path in sorted(self.root.iterdir(), reverse=True):
-                if (path / "events.jsonl").exists():
+                if not path.name.startswith(".") and (path / "events.jsonl").exists():
                     yield SessionFolder(path)
 
     def find(self, session: str) -> SessionFolder:

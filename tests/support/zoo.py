@@ -31,16 +31,18 @@ class Life:
         return self.code == -9
 
 
-def live(home: Path, kill_at: int = 0, sandbox: str = "none") -> Life:
-    """Starts the run, or resumes it where there is a session that got as far as its first event."""
+def live(home: Path, kill_at: int = 0, locator: str = "", more: tuple[str, ...] = ()) -> Life:
+    """Starts the run, or resumes it where there is a session that got as far as its first event, or that of
+    `locator`."""
     paper = home.parent / "zoo.tex"  # one path for all homes: it stands in the plan, whose hash the seeds come from
     home.mkdir(parents=True, exist_ok=True)
     paper.write_text(PAPER)
     begun = any(read_log(log) for log in home.glob("sessions/*/events.jsonl"))
-    command = ["resume", "--yes"]
-    if not begun:
-        command = ["run", "--paper", str(paper), "--model", "openai/zoo", "--yes", "--sandbox", sandbox, "--jobs", "2"]
+    command = ["resume", *([locator] if locator else []), "--yes"]
+    if not begun and not locator:
+        command = ["run", "--paper", str(paper), "--model", "openai/zoo", "--yes", "--sandbox", "none", "--jobs", "2"]
         command += ["--no-warm-start"]
+    command += more
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.crashing", str(kill_at), *command],
         env={**os.environ, "ML_INTERN_HOME": str(home), "PYTHONPATH": str(ROOT)},

@@ -36,7 +36,9 @@ class Remote:
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         from huggingface_hub import HfApi
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
+        disable_progress_bars()  # it would draw over the live view
         self._api = HfApi(endpoint=endpoint, token=token, library_name="ml-intern")
 
     def full_name(self, repo: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from ml_intern.session.store import SessionFolder
 from ml_intern.session.sync.manifest import LEASE_SECONDS, Lease, Manifest, new_lease, this_machine
 from ml_intern.session.sync.outgoing import OutgoingLog
 from ml_intern.session.sync.parcel import Parcel, pack
-from ml_intern.session.sync.remote import Conflict, Remote
+from ml_intern.session.sync.remote import Conflict, Remote, SyncError
 
 _TRIES = 5
 CARD = """---
@@ -69,6 +70,12 @@ class Uploader:
             except Conflict:
                 continue  # another session's upload, most likely: look again whether this one is still ours
         raise SessionError(f"{self.repo} changes all the time.", "every commit was overtaken by another", "Try later.")
+
+    def require_ours(self) -> None:
+        """Raises GoneElsewhere; a Hub that cannot be reached now does not matter."""
+        self._log.advance(self.folder.events())
+        with contextlib.suppress(SyncError):
+            self._require_ours(self.remote.manifest(self.repo, self.folder.id, self.remote.head(self.repo)))
 
     def _require_ours(self, there: Manifest | None) -> None:
         if there is None or there.machine == this_machine(self.home):

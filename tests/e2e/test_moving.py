@@ -1,0 +1,84 @@
+"""A session that was killed on one machine goes on on another, with the stand-in Hub between them."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ml_intern
+from tests.support.hub import ServedHub, serve_hub
+from tests.support.zoo import Life, finish, live, outcome
+
+REPO = "ada/ml-intern-sessions"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedHub]:
+    with serve_hub() as served:
+        served.user("hf_plantedsecret", "ada")  # what tests/e2e/conftest.py gives to the program
+        monkeypatch.setenv("HF_ENDPOINT", served.site)
+        monkeypatch.setenv("HF_TOKEN", "hf_plantedsecret")
+        monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        yield served
+
+
+def card(home: Path) -> str:
+    """The published card without times and machines."""
+    (published,) = (home / "hub").iterdir()
+    text = (published / "README.md").read_text()
+    return re.sub(r"\d+(\.\d+)? (s|min|MiB|seconds)\b|\d{8}-\d{6}-[0-9a-f]{4}", "N", text)
+
+
+def killed_in_the_middle(home: Path, boundaries: int) -> Life:
+    life = live(home, kill_at=boundaries * 2 // 3)
+    assert life.killed
+    return life
+
+
+def test_started_killed_uploaded_resumed_elsewhere_it_ends_as_if_nothing_had_happened(
+    hub: ServedHub, tmp_path: Path
+) -> None:
+    undisturbed = live(tmp_path / "undisturbed")
+    here, there = tmp_path / "here", tmp_path / "there"
+    killed_in_the_middle(here, undisturbed.boundaries)
+    uploaded = ml_intern("sessions", "upload", home=here)
+    assert uploaded.returncode == 0, uploaded.stderr
+    (locator,) = re.findall(r"hf://\S+", uploaded.stdout)
+    moved = live(there, locator=locator)
+    assert moved.code == 0, moved.said
+    assert outcome(there) == outcome(tmp_path / "undisturbed")
+    assert card(there) == card(tmp_path / "undisturbed")
+    (published,) = (there / "hub").iterdir()
+    assert ml_intern("verify", str(published), home=there).returncode == 0
+    assert b"hf_plantedsecret" not in b"".join(hub.repository("dataset", REPO).files(
+        hub.repository("dataset", REPO).head).values())  # fmt: skip
+    late = ml_intern("resume", "--yes", "--sync", home=here)
+    assert late.returncode == 1 and "has gone on elsewhere" in late.stderr, "the first machine is told"
+
+
+def test_what_would_be_uploaded_is_listed_without_the_network(hub: ServedHub, tmp_path: Path) -> None:
+    killed_in_the_middle(tmp_path / "here", live(tmp_path / "undisturbed").boundaries)
+    listed = ml_intern("sessions", "upload", "--dry-run", home=tmp_path / "here")
+    assert listed.returncode == 0 and "nothing was uploaded" in listed.stdout
+    assert "files/plan.yaml" in listed.stdout and hub.requests == []
+
+
+def test_a_synced_run_is_uploaded_beside_its_work_and_nothing_is_without_being_asked(
+    hub: ServedHub, tmp_path: Path
+) -> None:
+    assert live(tmp_path / "quiet").code == 0
+    assert hub.requests == []
+    os.environ["ML_INTERN_SYNC_INTERVAL"] = "1"
+    try:
+        done = live(tmp_path / "synced", more=("--sync",))
+    finally:
+        del os.environ["ML_INTERN_SYNC_INTERVAL"]
+    assert done.code == 0, done.said
+    repository = hub.repository("dataset", REPO)
+    assert repository.about["private"] and len(repository.commits) >= 3
+    (name,) = [name for name in repository.files(repository.head) if name.endswith("session.json")]
+    assert b'"status": "finished"' in repository.files(repository.head)[name]
+    assert finish(tmp_path / "synced").code == 0
