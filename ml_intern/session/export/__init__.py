@@ -1,0 +1,1 @@
+"""A session for readers elsewhere: trace viewers, programs, people. Reads events and state; writes no log."""
