@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ml_intern.session.events import Event
-from ml_intern.session.export.texts import number, plain
+from ml_intern.session.export.texts import counted, number, plain
 
 UNKNOWN = "Outcome unknown: the log has no result of this call."
 NOT_CARRIED_OUT = "This call was not carried out."
@@ -180,7 +180,8 @@ class _Reader:
         self._settle(talk)
         last = talk.last
         if last is None or (last.role == "assistant" and not last.calls):
-            said = f"The log of this version does not hold what was sent: {count} messages, {chars:,} characters."
+            size = f"{counted(count, 'message')}, {counted(chars, 'character')}"
+            said = f"The log of this version does not hold what was sent: {size}."
             self._add(talk, role="user", notice="prompt unknown", content=said)
 
     def _open(self) -> frozenset[str]:
@@ -237,7 +238,7 @@ class _Reader:
         """What is new among the messages is the summary; the rest was said before, word for word or longer."""
         self._settle(talk)
         size = sum(len(plain(message.get("content"))) for message in now)
-        said = f"The conversation was shortened to {len(now)} messages, {size:,} characters."
+        said = f"The conversation was shortened to {counted(len(now), 'message')}, {size:,} characters."
         self._add(talk, role="system", notice="shortened", content=said)
         for message in now:
             content = plain(message.get("content"))

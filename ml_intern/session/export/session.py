@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from ml_intern.session.events import Event
 from ml_intern.session.export.messages import Said
-from ml_intern.session.export.texts import iso, number, plain
+from ml_intern.session.export.texts import iso, plain
 from ml_intern.session.state import State
+
+GOES_ON = ("session.resumed", "session.forked", "log.recovered")  # nobody worked in the time before these
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Facts:
 
     def as_dict(self) -> dict[str, Any]:
         times = {"started": iso(self.started), "ended": iso(self.ended)}
-        return {**{name: value for name, value in vars(self).items()}, **times}
+        return {**vars(self), **times}
 
 
 def facts(session: Session, said: list[Said]) -> Facts:
@@ -80,6 +83,5 @@ def facts(session: Session, said: list[Said]) -> Facts:
 
 def _stretches(events: tuple[Event, ...]) -> Iterator[float]:
     """Seconds between neighbouring events of one go at the session."""
-    for before, event in zip(events, events[1:], strict=False):
-        if event.type not in ("session.resumed", "session.forked", "log.recovered"):
-            yield max(0.0, number(event.time) - number(before.time))
+    for before, event in pairwise(events):
+        yield 0.0 if event.type in GOES_ON else max(0.0, event.time - before.time)

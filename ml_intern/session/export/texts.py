@@ -10,7 +10,9 @@ from typing import Any
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 # Controls, marks that turn text around, and tag characters, which hide words in plain sight.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]|[\U000e0000-\U000e007f]+")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]|[\U000e0000-\U000e007f]+"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -81,14 +83,23 @@ def iso(seconds: float) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def day_and_time(seconds: float) -> str:
-    return iso(seconds)[:16].replace("T", " ") + " UTC"
+def between(start: float, end: float) -> str:
+    """2026-11-25 02:16 to 04:11 UTC; the day stands twice where it is another."""
+    first, last = (iso(seconds)[:16].replace("T", " ") for seconds in (start, end))
+    if first == last:
+        return f"{first} UTC"
+    return f"{first} to {last[11:] if first[:10] == last[:10] else last} UTC"
+
+
+def counted(count: float, noun: str) -> str:
+    """1 message, 2,000 messages."""
+    return f"{count:,.0f} {noun}{'' if count == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """0.42 s, 12.3 s, 4 min 05 s, 3 h 20 min."""
-    if seconds < 1:
-        return f"{max(seconds, 0.0):.2g} s"
+    """under 0.1 s, 12.3 s, 4 min 05 s, 3 h 20 min."""
+    if seconds < 0.1:
+        return "under 0.1 s"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -96,7 +107,8 @@ def duration(seconds: float) -> str:
 
 
 def dollars(value: float) -> str:
-    return f"${value:.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
+    """$12.30, $0.50, $0.0123, $0.000042."""
+    return f"${value:.2f}" if value >= 0.1 or value == 0 else f"${value:.4f}" if value >= 0.001 else f"${value:.6f}"
 
 
 def number(value: object, otherwise: float = 0.0) -> float:
