@@ -42,7 +42,9 @@ def test_every_prompt_recipe_script_and_template_is_in_the_wheel(wheel: Path) ->
     wanted = {f"ml_intern/_prompts/{path.name}" for path in (ROOT / "prompts").glob("*.md")}
     package = ROOT / "ml_intern"
     wanted |= {
-        str(path.relative_to(ROOT)) for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".j2", ".md")
+        str(path.relative_to(ROOT))
+        for path in package.rglob("*")
+        if path.suffix in (".py", ".yaml", ".j2", ".md", ".css", ".js")
     }
     assert wanted <= names, sorted(wanted - names)
     assert any(name.endswith("licenses/LICENSE") for name in names)

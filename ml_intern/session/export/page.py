@@ -77,10 +77,10 @@ def _tone(status: str) -> Tone:
     return "good" if status == "finished" else "bad" if status == "failed" else "warn"
 
 
-def _troubles(parts: list[Section]) -> list[tuple[str, int, str]]:
-    """(section, number of the entry, what it says) of all that went wrong."""
+def _troubles(parts: list[Section]) -> list[tuple[str, str, str]]:
+    """(section, anchor of the entry, what it says) of all that went wrong."""
     return [
-        (part.title, entry.seq, " ".join(filter(None, (entry.label, *entry.notes, entry.sub or entry.head)))[:220])
+        (part.title, entry.anchor, " ".join(filter(None, (entry.label, *entry.notes, entry.sub or entry.head)))[:220])
         for part in parts
         for entry in part.entries
         if entry.tone == "bad"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ml_intern.session.events import Event
-from ml_intern.session.export.texts import bounded, counted, duration, number, plain, visible
+from ml_intern.session.export.texts import bounded, brief, counted, duration, number, plain, visible
 
 Tone = Literal["", "good", "warn", "bad"]
 TEXT_LIMIT = 24_000  # characters of one text that a page shows
@@ -91,12 +91,15 @@ def _work(event: Event) -> Line:
         case "published":
             return Line("published", _text(data, "path"), "good")
         case _:
-            return Line(event.type, "", blocks=_table("details", data))
+            told = ", ".join(f"{name} {plain(value)[:100]}" for name, value in list(data.items())[:8])
+            return Line(event.type, brief(visible(told)), blocks=_table("details", data))
 
 
 def _paper(data: Mapping[str, Any]) -> Line:
     counts = _counts(data, "section", "table")
-    warnings = _lines("warnings", data.get("warnings"))
+    warned = data.get("warnings")
+    warnings = _lines("warnings", warned)
+    counts += f", {counted(len(warned), 'warning')}" if isinstance(warned, list) and warned else ""
     return Line("paper", f"{_text(data, 'title')} ({counts})", "warn" if warnings else "", warnings)
 
 

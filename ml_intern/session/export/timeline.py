@@ -37,6 +37,7 @@ class Entry:
     blocks: tuple[Block, ...] = ()
     open: bool = False
     runs: Runs | None = None
+    anchor: str = ""
 
 
 @dataclass
@@ -105,6 +106,10 @@ class _Builder:
 
     def end(self) -> list[Section]:
         self._flush_runs()
+        seen: Counter[int] = Counter()
+        for entry in (entry for section in self._sections for entry in section.entries):
+            seen[entry.seq] += 1
+            entry.anchor = f"e{entry.seq}" + (f"-{seen[entry.seq]}" if seen[entry.seq] > 1 else "")
         return self._sections
 
     def _section(self, event: Event) -> None:
@@ -168,9 +173,9 @@ class _Builder:
         tone: Tone = "bad" if said.notice == "model failed" else "warn" if said.notice == "shortened" else ""
         label = {"model failed": "model failed", "shortened": "shortened", "summary": "summary"}.get(said.notice, "")
         text = block("", said.content, prose=True)
-        short = len(said.content) <= _SHORT and "\n" not in said.content.strip()
+        short = _short(said.content)
         entry = self._entry(event, "prompt", Line(label or self._label("to the model", said), "", tone))
-        size = () if short else (counted(len(said.content), "character"),)
+        size = () if short or said.notice else (counted(len(said.content), "character"),)
         head = brief(text.text, _SHORT)
         return replace(entry, head=head, notes=size, blocks=() if short else (text,))
 
@@ -181,16 +186,15 @@ class _Builder:
 
     def _reply(self, event: Event, said: Said) -> Entry:
         blocks: tuple[Block, ...] = (block("reasoning", said.reasoning, prose=True),) if said.reasoning else ()
-        structured = _pretty(said.content)
+        structured, gist = _structured(said.content)
         names = Counter(visible(call.name) for call in said.calls)
         calls = ", ".join(name + (f" ×{count}" if count > 1 else "") for name, count in names.items())
-        prose = said.content and not structured
-        short = len(said.content) <= _SHORT and "\n" not in said.content.strip()
+        short = _short(said.content) and not blocks
         if said.content and not short:
-            blocks += (block("" if prose else "answer", structured or said.content, prose=bool(prose)),)
-        head = brief(visible(said.content[:4000]), _SHORT) if said.content else ""
+            blocks += (block("answer" if blocks else "", structured or said.content, prose=not structured),)
+        head = gist or brief(visible(said.content[:4000]), _SHORT)
         entry = self._entry(event, "model", Line(self._label("model", said), head))
-        opened = bool(prose and not short and len(said.content) <= _OPEN_AT_MOST)
+        opened = bool(said.content) and not (short or structured) and len(said.content) <= _OPEN_AT_MOST
         sub = f"calls {calls}" if calls else ""
         return replace(entry, sub=sub, notes=_price(said), blocks=blocks, open=opened)
 
@@ -238,14 +242,21 @@ def _price(said: Said) -> tuple[str, ...]:
     return tuple(filter(None, (visible(said.model), tokens, cost, spent)))
 
 
-def _pretty(content: str) -> str:
-    """Indented, where it is JSON; else empty."""
-    if content.lstrip()[:1] not in ("{", "[") or len(content) > _PARSED_AT_MOST:
-        return ""
+def _short(content: str) -> bool:
+    return len(content) <= _SHORT and "\n" not in content.strip()
+
+
+def _structured(content: str) -> tuple[str, str]:
+    """(indented, in a few words) where it is JSON of some size; else nothing."""
+    if content.lstrip()[:1] not in ("{", "[") or _short(content) or len(content) > _PARSED_AT_MOST:
+        return "", ""
     try:
-        return json.dumps(json.loads(content), indent=2, ensure_ascii=False)
+        value = json.loads(content)
     except (ValueError, RecursionError):
-        return ""
+        return "", ""
+    items = value.items() if isinstance(value, dict) else [("items", value)]
+    names = ", ".join(f"{name} ({len(item)})" if isinstance(item, list) else str(name) for name, item in items)
+    return json.dumps(value, indent=2, ensure_ascii=False), brief(visible(f"JSON: {names}"), _SHORT)
 
 
 def _arguments(text: str) -> tuple[str, tuple[Block, ...]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from ml_intern.session.export.session import Session
+if TYPE_CHECKING:
+    from ml_intern.session.export.session import Session
 
 Format = Literal["trace", "claude-code", "html", "json"]
 
