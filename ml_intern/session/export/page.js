@@ -7,7 +7,7 @@
     var details = node.querySelector("details"), body = node.querySelector(".body");
     return { node: node, details: details, body: body, open: details ? details.open : false, text: null, inside: "" };
   });
-  var timer = 0;
+  var timer = 0, OPENED_AT_MOST = 200;
 
   function texts(entry) {
     if (entry.text === null) {
@@ -35,17 +35,20 @@
         }
       }
     });
-    CSS.highlights.set("found", new (Function.prototype.bind.apply(Highlight, [null].concat(ranges)))());
+    CSS.highlights.set("found", Reflect.construct(Highlight, ranges));
   }
 
   function filter() {
-    var sought = words.value.trim().toLowerCase(), shown = 0;
+    var sought = words.value.trim().toLowerCase(), shown = 0, opened = 0;
     entries.forEach(function (entry) {
       texts(entry);
       var fits = (!sought || entry.text.indexOf(sought) >= 0) && (!wrong.checked || entry.node.classList.contains("bad"));
       entry.node.hidden = !fits;
       shown += fits ? 1 : 0;
-      if (entry.details) entry.details.open = sought ? fits && entry.inside.indexOf(sought) >= 0 : entry.open;
+      if (!entry.details) return;
+      var inside = Boolean(sought) && fits && entry.inside.indexOf(sought) >= 0 && opened < OPENED_AT_MOST;
+      opened += inside ? 1 : 0;
+      entry.details.open = sought ? inside : entry.open;
     });
     phases.forEach(function (phase) {
       phase.hidden = Boolean(sought || wrong.checked) && !phase.querySelector(".entry:not([hidden])");
@@ -65,7 +68,11 @@
   wrong.addEventListener("change", filter);
   all.addEventListener("click", function () {
     var open = all.textContent === "Open all";
-    entries.forEach(function (entry) { if (entry.details && !entry.node.hidden) entry.details.open = open; });
+    entries.forEach(function (entry) {
+      if (!entry.details || entry.node.hidden) return;
+      entry.details.open = open;
+      if (!words.value.trim()) entry.open = open;
+    });
     all.textContent = open ? "Close all" : "Open all";
   });
   window.addEventListener("hashchange", reach);

@@ -11,7 +11,7 @@ from ml_intern.session.events import Event
 from ml_intern.session.export.texts import bounded, brief, counted, duration, number, plain, visible
 
 Tone = Literal["", "good", "warn", "bad"]
-TEXT_LIMIT = 24_000  # characters of one text that a page shows
+TEXT_LIMIT = 16_000  # characters of one text that a page shows
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def line(event: Event) -> Line:
             return Line("session", "Session created", blocks=_table("settings", data.get("settings")))
         case "session.resumed":
             return Line("session", "Session resumed", "warn", _table("settings", data.get("settings")))
+        case "session.forked":
+            return Line("session", f"Forked from {_text(data, 'origin')} after event {_text(data, 'seq')}", "warn")
         case "session.interrupted":
             return Line("session", "Session interrupted", "warn")
         case "session.finished":

@@ -82,6 +82,7 @@ class _Builder:
         self._calls = {call.id: call for one in said for call in one.calls}
         self._ended = {event.data.get("run") for event in events if event.type in ("evidence.recorded", "run.finished")}
         self._answered = _answered(events)
+        self._several = len({one.model for one in said if one.role == "assistant"}) > 1
         self._sections: list[Section] = []
         self._runs: list[Event] = []
         self._last = self._start
@@ -196,7 +197,7 @@ class _Builder:
         entry = self._entry(event, "model", Line(self._label("model", said), head))
         opened = bool(said.content) and not (short or structured) and len(said.content) <= _OPEN_AT_MOST
         sub = f"calls {calls}" if calls else ""
-        return replace(entry, sub=sub, notes=_price(said), blocks=blocks, open=opened)
+        return replace(entry, sub=sub, notes=_price(said, self._several), blocks=blocks, open=opened)
 
     def _tool(self, event: Event, said: Said) -> Entry:
         call = self._calls.get(said.call_id) or Call(
@@ -235,11 +236,11 @@ def _batch(event: Event) -> tuple[str, str]:
     return plain(event.data.get("experiment")), plain(event.data.get("phase"))
 
 
-def _price(said: Said) -> tuple[str, ...]:
+def _price(said: Said, several: bool) -> tuple[str, ...]:
     cost = "price unknown" if said.cost_usd is None else dollars(said.cost_usd) if said.cost_usd else ""
     tokens = f"{said.input_tokens:,} → {said.output_tokens:,} tokens" if said.input_tokens or said.output_tokens else ""
     spent = duration(said.seconds) if said.seconds >= 0.1 else ""
-    return tuple(filter(None, (visible(said.model), tokens, cost, spent)))
+    return tuple(filter(None, (visible(said.model) if several else "", tokens, cost, spent)))
 
 
 def _short(content: str) -> bool:
