@@ -32,15 +32,16 @@ def export(
     ] = "",
 ) -> None:
     """Export a session. It may hold paths and outputs of this machine: read it before you share it."""
+    from ml_intern.session.catalogue import entry
+    from ml_intern.session.disk import write_whole
     from ml_intern.session.export.session import Session
     from ml_intern.session.export.write import write_export
-    from ml_intern.session.log import read_log
     from ml_intern.session.state import fold
-    from ml_intern.session.store import SessionStore, write_whole
+    from ml_intern.session.store import SessionStore
 
     folder = SessionStore(Config.from_environment().sessions).find(session)
-    events = read_log(folder.log)
-    exported = Session(folder.id, events, fold(events), str(folder.root), _statements(folder))
+    events = folder.events()
+    exported = Session(folder.id, events, fold(events), str(folder.root), entry(folder).status, _statements(folder))
     target = out or (f"{folder.id}.html" if format == "html" else "-")
     if target == "-":
         write_export(exported, format, sys.stdout.buffer)

@@ -28,9 +28,9 @@ class Story:
         self.now += seconds
 
     def says(self, type: str, **data: Any) -> None:
-        fields = {"type": type, "data": data, "time": self.now, "mono": 0.0, "seq": len(self.events)}
-        # Built without checks: some types are of a version that is still to come.
-        self.events.append(Event.model_construct(**fields, version=1, previous="", checksum=""))
+        fields = {"type": type, "data": data, "time": self.now, "mono": self.now, "seq": len(self.events)}
+        # Built without checks: half characters and numbers that are not finite belong to some stories.
+        self.events.append(Event.model_construct(**fields, version=2, previous="", checksum=""))
         self.later(0.5)
 
     def asks(self, purpose: str, sent: list[dict[str, Any]] | None = None, **data: Any) -> None:
@@ -95,7 +95,8 @@ def _planning(story: Story) -> None:
     story.asks("claims", [{"role": "user", "content": prompt}])
     story.replies("claims", '{"claims": [}')
     repair = {"role": "user", "content": "That was no JSON: claims.0 is missing."}
-    story.asks("claims", [repair], messages=3)
+    bad = {"role": "assistant", "content": '{"claims": [}'}
+    story.asks("claims", [{"role": "user", "content": prompt}, bad, repair], messages=3)
     story.replies(
         "claims", json.dumps({"claims": [{"statement": "Snake beats tanh.", "quote": SCRIPT}]}), cost_usd=None
     )

@@ -16,6 +16,8 @@ from ml_intern.session.log import EventLog, read_log
 from ml_intern.session.state import fold
 from tests.session.stories import HUGE, SCRIPT, TRACEBACK, TURNED, Story, troubled
 
+VERSION_1 = Path(__file__).with_name("data") / "version-1.jsonl"
+
 
 def exported(events: list[Event], format: Format, **about: Any) -> str:
     out = io.BytesIO()
@@ -94,15 +96,15 @@ def test_each_one_off_question_is_a_conversation_of_its_own_and_nothing_is_said_
     story.asks("claims", [prompt])
     story.replies("claims", "bad")
     again = [prompt, {"role": "assistant", "content": "bad"}, {"role": "user", "content": "Mend it."}]
-    story.asks("claims", again[2:], messages=3)
+    story.asks("claims", again, messages=3)
     story.replies("claims", "good")
     story.asks("claims", [prompt])
+    story.says("model.failed", purpose="claims", error="busy", unclear=False)
+    story.asks("claims", [prompt])
     said = messages(story.events)
-    assert [one.content for one in said] == ["Find claims.", "bad", "Mend it.", "good", "Find claims."]
-    assert [one.conversation for one in said] == [1, 1, 1, 1, 2]
-    story.replies("claims", "bad")
-    story.asks("claims", again, messages=4)  # a request that came with what was said before it
-    assert [one.content for one in messages(story.events)][5:] == ["bad", "Mend it."]
+    busy = "The model did not answer: busy"
+    assert [one.content for one in said] == ["Find claims.", "bad", "Mend it.", "good", "Find claims.", busy]
+    assert [one.conversation for one in said] == [1, 1, 1, 1, 2, 2]
 
 
 def test_a_call_without_a_result_is_answered_once_as_unknown_and_one_never_begun_as_not_carried_out() -> None:
@@ -114,6 +116,23 @@ def test_a_call_without_a_result_is_answered_once_as_unknown_and_one_never_begun
     calls = [call.id for one in said for call in one.calls]
     answers = [one.call_id for one in said if one.role == "tool"]
     assert sorted(calls) == sorted(answers) and len(set(calls)) == len(calls)
+
+
+def test_a_call_that_a_resumed_session_answers_or_begins_again_has_one_result() -> None:
+    story = Story()
+    story.says("conversation.started", purpose="build", prompt="Go.")
+    story.asks("build")
+    ids = story.replies("build", "", ("bash", {}), ("read_file", {}))
+    story.begins("build", ids[0], "bash", {})
+    story.says("session.resumed", settings={})
+    story.ends("build", ids[0], "bash", "OUTCOME UNKNOWN: the program was stopped")
+    story.begins("build", ids[1], "read_file", {})
+    story.says("session.resumed", settings={})
+    story.begins("build", ids[1], "read_file", {})
+    story.ends("build", ids[1], "read_file", "text")
+    answers = [(one.call_id, one.outcome, one.content) for one in messages(story.events) if one.role == "tool"]
+    assert answers == [(ids[0], "unknown", "OUTCOME UNKNOWN: the program was stopped"), (ids[1], "", "text")]
+    assert "Cut off by a crash; begun again below." in exported(story.events, "html")
 
 
 def test_two_calls_of_one_reply_with_the_same_id_keep_their_own_results() -> None:
@@ -152,6 +171,7 @@ def test_an_old_log_is_told_with_notices_where_its_prompts_were(tmp_path: Path) 
     assert len({call.id for one in said for call in one.calls}) == 2
     for format in ("trace", "claude-code", "json", "html"):
         assert exported(events, format)
+        assert exported(list(read_log(VERSION_1)), format)
 
 
 def test_a_trace_is_a_header_and_a_line_for_each_message_as_the_hub_reads_them() -> None:
@@ -235,6 +255,11 @@ def test_fields_that_are_missing_or_of_another_kind_are_borne() -> None:
 @pytest.mark.parametrize("format", ["trace", "claude-code", "json", "html"])
 def test_a_session_without_events_is_exported(format: Format) -> None:
     assert "20261125-031500-beef" in exported([], format) or format == "claude-code"
+
+
+def test_a_status_that_is_known_from_elsewhere_overrules_the_log() -> None:
+    for format in ("trace", "json", "html"):
+        assert "stopped" in exported(troubled(), format, status="stopped")
 
 
 def test_facts_of_a_session_that_only_began() -> None:

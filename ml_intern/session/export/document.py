@@ -11,7 +11,7 @@ from ml_intern.session.export.texts import compact
 
 def document(session: Session) -> Iterator[str]:
     """In parts, an event a line. Numbers that are not finite are null."""
-    about = {"id": session.id, "name": session.name, "status": session.state.status}
+    about = {"id": session.id, "name": session.name, "status": session.shown_status}
     about |= facts(session, messages(session.events)).as_dict()
     yield f'{{"format":"ml-intern session","version":1,"session":{compact(about)},\n'
     yield f'"state":{compact(session.state.model_dump())},\n"events":['

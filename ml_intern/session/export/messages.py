@@ -55,25 +55,35 @@ class Said(BaseModel):
 def messages(events: Iterable[Event]) -> list[Said]:
     """Every message of every conversation. A call without a result in the log is answered by a notice."""
     events = tuple(events)
-    reader = _Reader(dangling(events))
+    reader = _Reader(cut_off(events))
     for event in events:
         reader.see(event)
     return reader.end()
 
 
-def dangling(events: Iterable[Event]) -> frozenset[int]:
-    """`seq` of every tool.intent that no tool.result followed."""
-    waiting: dict[str, int] = {}
-    lost: set[int] = set()
+Fate = Literal["lost", "begun again", "answered later"]
+
+
+def cut_off(events: Iterable[Event]) -> dict[int, Fate]:
+    """`seq` of each tool.intent that a crash came after: no result followed (lost); the call was begun again by a later
+    intent; or a resumed session answered it without knowing what came of it (then `seq` of that tool.result)."""
+    waiting: dict[str, tuple[int, bool]] = {}  # id to seq of the intent, and whether a resume came since
+    fates: dict[int, Fate] = {}
     for event in events:
         key = plain(event.data.get("id"))
-        if event.type == "tool.intent":
+        if event.type == "session.resumed":
+            waiting = {id: (seq, True) for id, (seq, _) in waiting.items()}
+        elif event.type == "model.replied":
+            # Another call of the same id: the earlier one stays without a result.
+            for id in {plain(call.get("id")) for call in _dicts(event.data.get("tool_calls"))} & set(waiting):
+                fates[waiting.pop(id)[0]] = "lost"
+        elif event.type == "tool.intent":
             if key in waiting:
-                lost.add(waiting[key])
-            waiting[key] = event.seq
-        elif event.type == "tool.result":
-            waiting.pop(key, None)
-    return frozenset(lost | set(waiting.values()))
+                fates[waiting[key][0]] = "begun again"
+            waiting[key] = (event.seq, False)
+        elif event.type == "tool.result" and waiting.pop(key, (0, False))[1]:
+            fates[event.seq] = "answered later"
+    return fates | {seq: "lost" for seq, _ in waiting.values()}
 
 
 class _Talk:
@@ -82,7 +92,7 @@ class _Talk:
 
     def __init__(self, number: int, purpose: str) -> None:
         self.number, self.purpose = number, purpose
-        self.seen: set[tuple[str, str]] = set()
+        self.told: list[tuple[str, str]] = []
         self.ids: dict[str, str] = {}
         self.waiting: list[tuple[str, Call]] = []
         self.last: Said | None = None
@@ -97,8 +107,8 @@ class _Talk:
 
 
 class _Reader:
-    def __init__(self, lost: frozenset[int]) -> None:
-        self._lost = lost
+    def __init__(self, fates: Mapping[int, Fate]) -> None:
+        self._fates = fates
         self._out: list[Said] = []
         self._talks: dict[str, _Talk] = {}
         self._count = 0
@@ -150,7 +160,8 @@ class _Reader:
     def _add(self, talk: _Talk, **fields: Any) -> None:
         at = self._at
         said = Said(seq=at.seq, time=at.time, conversation=talk.number, purpose=talk.purpose, **fields)
-        talk.seen.add((said.role, said.content))
+        if not said.notice or said.role == "user":
+            talk.told.append((said.role, said.content))
         talk.last = said
         self._out.append(said)
 
@@ -167,13 +178,14 @@ class _Reader:
             self._asked_of_old(purpose, count, int(number(data.get("chars"))))
             return
         sent = _dicts(data["sent"])
-        fresh = bool(sent) and count <= len(sent)
+        before = self._talks[purpose].told if purpose in self._talks else []
+        # A second question comes with all that was said before it, and so does one that is asked again.
+        known = len(before) if before and _told(sent[: len(before)]) == before else 0
+        fresh = bool(sent) and not known and count <= len(sent)
         talk = self._begin(purpose) if fresh else self._talk(purpose)
         self._settle(talk)
-        for message in sent:
-            # A second question of a conversation may come with all that was said before it.
-            if fresh or (_role(message), plain(message.get("content"))) not in talk.seen:
-                self._repeat(talk, message)
+        for message in sent[known:]:
+            self._repeat(talk, message)
 
     def _asked_of_old(self, purpose: str, count: int, chars: int) -> None:
         talk = self._begin(purpose) if count == 1 and purpose not in self._open() else self._talk(purpose)
@@ -230,8 +242,9 @@ class _Reader:
         said: dict[str, Any] = {"role": "tool", "call_id": answers, "tool": name}
         if event.type == "tool.result":
             outcome = "failed" if event.data.get("failed") else ""
+            outcome = "unknown" if event.seq in self._fates else outcome
             self._add(talk, **said, content=plain(event.data.get("result")), outcome=outcome)
-        elif event.seq in self._lost:
+        elif self._fates.get(event.seq) == "lost":
             self._add(talk, **said, content=UNKNOWN, outcome="unknown")
 
     def _shortened(self, talk: _Talk, now: list[dict[str, Any]]) -> None:
@@ -242,12 +255,16 @@ class _Reader:
         self._add(talk, role="system", notice="shortened", content=said)
         for message in now:
             content = plain(message.get("content"))
-            if _role(message) == "user" and ("user", content) not in talk.seen:
+            if _role(message) == "user" and ("user", content) not in talk.told:
                 self._add(talk, role="user", notice="summary", content=content)
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list | tuple) else []
+
+
+def _told(messages: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return [(_role(message), plain(message.get("content"))) for message in messages]
 
 
 def _role(message: Mapping[str, Any]) -> Literal["system", "user", "assistant", "tool"]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from ml_intern.session.events import Event
@@ -12,18 +11,22 @@ from ml_intern.session.export.messages import Said
 from ml_intern.session.export.texts import iso, plain
 from ml_intern.session.state import State
 
-GOES_ON = ("session.resumed", "session.forked", "log.recovered")  # nobody worked in the time before these
-
 
 @dataclass(frozen=True)
 class Session:
-    """`folder` is where it lies, as text; `statements`: claim id to what it says, where a plan is at hand."""
+    """`folder` is where it lies, as text; `status` overrules the state's, where more is known; `statements`: claim id
+    to what it says, where a plan is at hand."""
 
     id: str
     events: tuple[Event, ...]
     state: State
     folder: str = ""
+    status: str = ""
     statements: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shown_status(self) -> str:
+        return self.status or self.state.status
 
     @property
     def name(self) -> str:
@@ -32,7 +35,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Facts:
-    """`seconds`: of work, without the time between an end and a resume. `models` in the order in which they were asked;
+    """`seconds`: while a program worked on it. `models` in the order in which they were asked;
     `tools_failed` and `tools_unknown` are among `tools`."""
 
     started: float
@@ -65,7 +68,7 @@ def facts(session: Session, said: list[Said]) -> Facts:
     return Facts(
         started=events[0].time if events else 0.0,
         ended=events[-1].time if events else 0.0,
-        seconds=sum(_stretches(events)),
+        seconds=session.state.seconds,
         models=tuple(dict.fromkeys(model for model in asked if model)),
         calls=len(asked),
         input_tokens=sum(one.input_tokens for one in replies),
@@ -79,9 +82,3 @@ def facts(session: Session, said: list[Said]) -> Facts:
         runs_failed=sum(data.get("outcome") not in (None, "ok") for data in measured),
         resumed=sum(event.type == "session.resumed" for event in events),
     )
-
-
-def _stretches(events: tuple[Event, ...]) -> Iterator[float]:
-    """Seconds between neighbouring events of one go at the session."""
-    for before, event in pairwise(events):
-        yield 0.0 if event.type in GOES_ON else max(0.0, event.time - before.time)

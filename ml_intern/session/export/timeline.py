@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ml_intern.session.events import Event
-from ml_intern.session.export.messages import Call, Said
+from ml_intern.session.export.messages import Call, Said, cut_off
 from ml_intern.session.export.says import Block, Line, Runs, Tone, block, line, runs
-from ml_intern.session.export.session import GOES_ON
 from ml_intern.session.export.texts import brief, counted, dollars, duration, iso, number, plain, visible
 
 _OPEN_AT_MOST = 4_000  # characters of the model's prose that stand open
@@ -19,6 +18,8 @@ _PARSED_AT_MOST = 400_000
 _SHORT = 120
 # Shown with the messages, as runs, or as the head of a section.
 _ELSEWHERE = ("phase.started", "tool.intent", "tool.result", "run.started", "run.finished", "evidence.recorded")
+# Nobody worked in the time before these; the clock may be another machine's.
+_BEGINNINGS = ("session.created", "session.resumed", "session.forked", "session.synced", "log.recovered")
 
 
 @dataclass
@@ -85,14 +86,15 @@ class _Builder:
         self._several = len({one.model for one in said if one.role == "assistant"}) > 1
         self._sections: list[Section] = []
         self._runs: list[Event] = []
-        self._last = self._start
+        self._last = events[0].mono if events else 0.0
+        self._fates = cut_off(events)
 
     def see(self, event: Event) -> None:
         self._section(event)
         here = self._sections[-1]
-        if event.type not in GOES_ON:
-            here.seconds += max(0.0, event.time - self._last)
-        self._last = event.time
+        if event.type not in _BEGINNINGS:
+            here.seconds += max(0.0, event.mono - self._last)
+        self._last = event.mono
         if event.type in ("evidence.recorded", "run.finished"):
             self._run(event)
             return
@@ -111,7 +113,7 @@ class _Builder:
         for entry in (entry for section in self._sections for entry in section.entries):
             seen[entry.seq] += 1
             entry.anchor = f"e{entry.seq}" + (f"-{seen[entry.seq]}" if seen[entry.seq] > 1 else "")
-        return self._sections
+        return _with_steps(self._sections)
 
     def _section(self, event: Event) -> None:
         if event.type == "phase.started":
@@ -132,6 +134,9 @@ class _Builder:
         elif event.type == "model.replied":
             here.cost += number(data.get("cost_usd"))
             here.unpriced = here.unpriced or data.get("cost_usd") is None
+        elif self._fates.get(event.seq) == "begun again":
+            cut = Line(visible(plain(data.get("name"))), "Cut off by a crash; begun again below.", "warn")
+            here.entries.append(self._entry(event, "tool", cut))
         elif event.type not in _ELSEWHERE and not event.type.startswith(("model.", "conversation.")):
             here.entries.append(self._entry(event, "event", line(event)))
 
@@ -210,6 +215,18 @@ class _Builder:
         mark = {"failed": "failed", "unknown": "outcome unknown", "not carried out": "not carried out"}
         notes = (mark[said.outcome],) if said.outcome else ()
         return replace(entry, sub=_gist(said), notes=notes, blocks=blocks)
+
+
+def _with_steps(found: Sequence[Section]) -> list[Section]:
+    """Without the phases that had no step of their own, but for the last; their time goes to the one that follows."""
+    out: list[Section] = []
+    seconds = 0.0
+    for place, section in enumerate(found, start=1):
+        seconds += section.seconds
+        if section.entries or place == len(found):
+            out.append(replace(section, seconds=seconds))
+            seconds = 0.0
+    return out
 
 
 def _unanswered(data: Mapping[str, Any]) -> Line:

@@ -15,7 +15,7 @@ def trace_lines(session: Session) -> Iterator[str]:
     about = facts(session, said).as_dict()
     # A reader of the format takes the first four fields and ignores the rest of a header.
     header = {"type": "session", "harness": "ml-intern", "id": session.id, "name": session.name}
-    yield compact({**header, "status": session.state.status, **about})
+    yield compact({**header, "status": session.shown_status, **about})
     for one in said:
         yield compact({"type": "message", "message": _message(one)})
 
