@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ml_intern.read.anchors import cell_anchors
 from ml_intern.read.grid import GridRow, body_rows, is_heading, join_header
-from ml_intern.read.latex_source import group
+from ml_intern.read.latex_source import environment_end, group, option, skip_space
 from ml_intern.read.paper import Row, Table
 
 _ENVIRONMENTS = r"(tabular\*?|tabularx|tabulary|longtable|array|NiceTabular|tblr|supertabular)"
 TABULAR = re.compile(rf"\\begin\s*\{{{_ENVIRONMENTS}\}}")
-_RULE = re.compile(r"\\(?:hline|toprule|midrule|bottomrule|hdashline|specialrule\{[^}]*\}\{[^}]*\}\{[^}]*\})")
-_PARTIAL_RULE = re.compile(r"\\(?:cline|cmidrule|cdashline)\s*(?:\([^)]*\))?\s*(?:\[[^\]]*\])?\s*\{[^}]*\}")
-_MAX_COLUMNS, _MAX_ROWS = 200, 5000
+_RULE = re.compile(
+    r"\\(?:(?:hline|toprule|midrule|bottomrule|hdashline)(?![a-zA-Z])(?:\s?\[[^\]]{0,80}\])?"
+    r"|(?:hhline|Xhline)\s?\{[^{}]{0,200}\}|specialrule\{[^}]*\}\{[^}]*\}\{[^}]*\})"
+)
+_PARTIAL_RULE = re.compile(
+    r"\\(?:cline|cmidrule|cdashline)(?:\s?(?:\([^)]{0,80}\)|\[[^\]]{0,80}\])){0,3}\s?\{[^}]*\}|\\morecmidrules(?![a-zA-Z])"
+)
+_COLOURS = re.compile(
+    r"\\(?:addlinespace(?:\[[^\]]{0,80}\])?|noalign\s?\{[^{}]*\}|rowcolor(?:\s?\[[^\]]{0,80}\])?\s?\{[^{}]*\}"
+    r"(?:\s?\[[^\]]{0,80}\]){0,2}|rowcolors(?:\s?\{[^{}]*\}){3}|arrayrulecolor\s?\{[^{}]*\})"
+)
+_MAX_COLUMNS, _MAX_ROWS, _MAX_INNER = 200, 5000, 20
 
 
 @dataclass
@@ -35,7 +44,8 @@ class _Line:
 
 def read_tabular(latex: str, to_text: Callable[[str], str]) -> tuple[tuple[str, ...], list[Row]]:
     """(columns, rows) of one tabular environment (its begin and end included); anchors are still empty."""
-    lines = _lines(_body(latex))
+    inner = without_captions(_body(latex))
+    lines = _lines(_first_page(inner) if "\\endhead" in inner or "\\endfirsthead" in inner else inner)
     grid = _fill(lines, to_text)
     if not grid:
         return (), []
@@ -48,17 +58,42 @@ def read_tabular(latex: str, to_text: Callable[[str], str]) -> tuple[tuple[str, 
     return columns, body_rows(columns, body)
 
 
-def build_table(
-    anchor: str, tabulars: list[tuple[tuple[str, ...], list[Row]]], caption: str, label: str
-) -> list[Table]:
-    """Tables with anchors: one for a single tabular, `tab:3.1`, `tab:3.2`, … for several in one float."""
+def read_tabulars(latex: str, to_text: Callable[[str], str]) -> list[tuple[tuple[str, ...], list[Row]]]:
+    """(columns, rows) of every tabular in `latex` that has rows; one inside a cell is part of its cell."""
     out = []
-    for number, (columns, rows) in enumerate(tabulars, start=1):
-        place = anchor if len(tabulars) == 1 else f"{anchor}.{number}"
-        out.append(
-            Table(anchor=place, caption=caption, columns=columns, rows=cell_anchors(place, columns, rows), label=label)
-        )
+    place = 0
+    while match := TABULAR.search(latex, place):
+        _, end = environment_end(latex, match[1], match.end())
+        place = len(latex) if end == -1 else end
+        columns, rows = read_tabular(latex[match.start() : place], to_text)
+        if rows:
+            out.append((columns, rows))
     return out
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table that still has no anchor."""
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+    caption: str
+    label: str
+
+
+def build_tables(anchor: str, grids: Sequence[Grid]) -> list[Table]:
+    """Tables with anchors: one for a single grid, `tab:3.1`, `tab:3.2`, … for several in one float."""
+    out = []
+    for number, grid in enumerate(grids, start=1):
+        place = anchor if len(grids) == 1 else f"{anchor}.{number}"
+        rows = cell_anchors(place, grid.columns, grid.rows)
+        out.append(Table(anchor=place, caption=grid.caption, columns=grid.columns, rows=rows, label=grid.label))
+    return out
+
+
+def split_rows(latex: str) -> list[str]:
+    """The lines of an aligned formula."""
+    return [re.sub(r"^\s*\*?\s*\[[^\]]{0,40}\]", "", row) for row in _split(latex, "\\\\")]
 
 
 def _body(latex: str) -> str:
@@ -72,7 +107,9 @@ def _body(latex: str) -> str:
         while place < len(latex) and latex[place].isspace():
             place += 1
         if place < len(latex) and latex[place] == "[":
-            _, place = group(latex, place, "[", "]")
+            content, place = option(latex, place)
+            if content is None:
+                break
         elif place < len(latex) and latex[place] == "{":
             _, place = group(latex, place)
             arguments -= 1
@@ -81,15 +118,36 @@ def _body(latex: str) -> str:
     return latex[place : end if end != -1 else len(latex)]
 
 
+def _first_page(body: str) -> str:
+    """A longtable without the heads and feet of its later pages."""
+    head = ""
+    for mark in ("\\endfirsthead", "\\endhead", "\\endfoot", "\\endlastfoot"):
+        before, found, after = body.partition(mark)
+        if found:
+            head = head or (before if "head" in mark else "")
+            body = after
+    return f"{head}\\\\{body}"
+
+
+def without_captions(latex: str) -> str:
+    """Without `\\caption{…}` and `\\label{…}`, which a longtable holds in its first row."""
+    out, place = [], 0
+    for match in re.finditer(r"\\(?:caption|label)\*?\s?(?=[\[{])", latex):
+        if match.start() >= place:
+            out.append(latex[place : match.start()])
+            place = skip_space(latex, option(latex, match.end())[1])
+            place = group(latex, place)[1] if latex[place : place + 1] == "{" else place
+    return "".join([*out, latex[place:]])
+
+
 def _lines(body: str) -> list[_Line]:
     lines: list[_Line] = []
     for raw in _split(body, "\\\\"):
         text = re.sub(r"^\s*\*?\s*\[[^\]]*\]", "", raw)
-        text = re.sub(r"\\(endhead|endfirsthead|endfoot|endlastfoot|caption\{[^}]*\}|label\{[^}]*\})", "", text)
         if _RULE.match(text.strip()) and lines:
             lines[-1].rule_after = True
         text = _PARTIAL_RULE.sub("", _RULE.sub("", text))
-        text = re.sub(r"\\(addlinespace(\[[^\]]*\])?|noalign\{[^}]*\}|rowcolor(\[[^\]]*\])?\{[^}]*\})", "", text)
+        text = _COLOURS.sub("", text)
         if not text.strip():
             continue
         lines.append(_Line([_raw_cell(cell) for cell in _split(text, "&")]))
@@ -102,7 +160,7 @@ def _split(text: str, mark: str) -> list[str]:
     """Splits at `mark` where no group or inner environment is open."""
     parts, start, place, inside = [], 0, 0, 0
     while place < len(text):
-        if text.startswith("\\begin", place):
+        if text.startswith("\\begin{", place) or text.startswith("\\begin ", place):
             inside += 1
             place += 6
         elif text.startswith("\\end", place) and text[place + 4 : place + 5] in ("{", " "):
@@ -135,19 +193,19 @@ def _row_end(text: str, place: int) -> int:
 def _raw_cell(text: str) -> _Raw:
     text = text.strip()
     cell = _Raw(text)
-    if match := re.match(r"(?:\\[a-zA-Z]+\s+)?\\multicolumn\s*\{\s*(\d+)\s*\}\s*", text):
+    if match := re.match(r"(?:\\[a-zA-Z]+\s+)?\\multicolumn\s*\{\s*(\d{1,9})\s*\}\s*", text):
         _, place = group(text, match.end()) if text[match.end() : match.end() + 1] == "{" else ("", match.end())
         inner = text.find("{", place)
         if inner != -1:
             cell = _Raw(group(text, inner)[0].strip(), columns=max(1, min(int(match[1]), _MAX_COLUMNS)))
-    if match := re.search(r"\\multirow\s*(?:\[[^\]]*\])?\s*\{\s*(-?\d+)\s*\}\s*(?:\[[^\]]*\])?", cell.latex):
+    if match := re.search(r"\\multirow\s*(?:\[[^\]]*\])?\s*\{\s*(-?\d{1,9})\s*\}\s*(?:\[[^\]]*\])?", cell.latex):
         latex, place = cell.latex, match.end()
         _, place = group(latex, place) if latex[place : place + 1] == "{" else ("", place + 1)
         opening = latex.find("{", place)
         if opening != -1:
             content, after = group(latex, opening)
             text = f"{latex[: match.start()]} {content} {latex[after:]}".strip()
-            cell = _Raw(text, cell.columns, max(1, int(match[1])))
+            cell = _Raw(text, cell.columns, int(match[1]) or 1)
     return cell
 
 
@@ -155,7 +213,7 @@ def _fill(lines: list[_Line], to_text: Callable[[str], str]) -> list[list[str]]:
     """Texts by row and column; a spanning cell's text stands in every column it spans, and in every row."""
     width = min(_MAX_COLUMNS, max((sum(cell.columns for cell in line.cells) for line in lines), default=0))
     carried: dict[int, tuple[int, str]] = {}
-    grid = []
+    grid: list[list[str]] = []
     for line in lines:
         row = [""] * width
         place = 0
@@ -168,6 +226,9 @@ def _fill(lines: list[_Line], to_text: Callable[[str], str]) -> list[list[str]]:
                 row[place] = text or (above if rest else "")
                 if rest:
                     carried[place] = (rest - 1, above)
+                if text and cell.rows < -1:  # it stands in its last row and reaches up
+                    for above_row in grid[max(0, len(grid) + 1 + cell.rows) :]:
+                        above_row[place] = above_row[place] or text
                 if text and cell.rows > 1:
                     carried[place] = (cell.rows - 1, text)
                 elif text and rest:
@@ -177,10 +238,25 @@ def _fill(lines: list[_Line], to_text: Callable[[str], str]) -> list[list[str]]:
     return grid
 
 
+_INNER = re.compile(rf"\\begin\s?\{{{_ENVIRONMENTS}\}}")
+_BOX = re.compile(r"\\(?:makecell|thead|shortstack|makebox|parbox)\*?(?![a-zA-Z])(?:\s?\[[^\]]{0,80}\]){0,3}")
+
+
 def _unwrapped(latex: str) -> str:
-    """The text of cells made with \\makecell, \\shortstack or \\parbox; line breaks become spaces."""
-    latex = re.sub(r"\\(?:makecell|thead|shortstack)\s*(?:\[[^\]]*\])?", "", latex)
-    return latex.replace("\\\\", " ")
+    """The text of cells made with \\makecell, \\shortstack, \\parbox or a tabular of their own, on one line."""
+    for _ in range(_MAX_INNER):
+        match = _INNER.search(latex)
+        if match is None:
+            break
+        inner = latex[match.start() :]
+        end = re.compile(rf"\\end\s?\{{{re.escape(match[1])}\}}").search(inner)
+        body = _body(inner[: end.end()] if end else inner)
+        after = inner[end.end() :] if end else ""
+        latex = f"{latex[: match.start()]}{{{' '.join(_split(_RULE.sub('', body), '&'))}}}{after}"
+    latex = re.sub(r"\\parbox((?:\s?\[[^\]]{0,80}\]){0,3})\s?\{[^{}]*\}", "", latex)
+    latex = _BOX.sub("", latex)
+    latex = re.sub(r"(?<=[a-z])-\s*\\\\\s*(?=[a-z])", "-", latex)
+    return re.sub(r"\\(?:\\(?:\s?\[[^\]]{0,40}\])?|newline(?![a-zA-Z]))", " ", latex)
 
 
 def _header_rows(lines: list[_Line], grid: list[list[str]]) -> int:

@@ -9,78 +9,35 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from ml_intern.read.latex_source import group
+from ml_intern.read.latex_clean import unguard
+from ml_intern.read.latex_source import group, option
+from ml_intern.read.latex_symbols import ACCENTS, DELIMITING, DROP, FUNCTIONS, GREEK, OVER, SYMBOLS, UNITS
 
-_GREEK = frozenset(
-    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
-     "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"]
-)  # fmt: skip
-_SYMBOLS = {
-    "times": "×", "cdot": "·", "pm": "±", "mp": "∓", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠",
-    "ne": "≠",
-    "approx": "≈", "sim": "~", "simeq": "≃", "equiv": "≡", "infty": "∞", "rightarrow": "→", "to": "→", "leftarrow": "←",
-    "Rightarrow": "⇒", "uparrow": "↑", "downarrow": "↓", "in": "∈", "sum": "∑", "prod": "∏", "int": "∫", "partial": "∂",
-    "nabla": "∇", "ldots": "…", "dots": "…", "cdots": "…", "textellipsis": "…", "degree": "°", "S": "§",
-    "dagger": "†", "ddagger": "‡", "ast": "*", "star": "*", "checkmark": "✓", "cmark": "✓", "xmark": "✗", "bullet": "•",
-    "textasciitilde": "~", "textbackslash": "\\", "copyright": "©", "ell": "ℓ", "mid": "|", "vert": "|", "langle": "⟨",
-    "rangle": "⟩", "quad": " ", "qquad": " ", "ss": "ß", "ae": "æ", "AE": "Æ", "o": "ø", "O": "Ø", "aa": "å", "l": "ł",
-    "L": "Ł", "i": "ı", "textregistered": "®", "texttrademark": "™", "ll": "≪", "gg": "≫", "forall": "∀", "exists": "∃",
-    "subset": "⊂", "subseteq": "⊆", "cup": "∪", "cap": "∩", "otimes": "⊗", "oplus": "⊕", "odot": "⊙", "circ": "∘",
-    "prime": "′", "Vert": "‖", "lVert": "‖", "rVert": "‖", "lvert": "|", "rvert": "|", "lfloor": "⌊", "rfloor": "⌋",
-    "lceil": "⌈", "rceil": "⌉", "propto": "∝", "perp": "⊥", "top": "⊤", "wedge": "∧", "vee": "∨",
-    "neg": "¬", "notin": "∉", "emptyset": "∅", "varnothing": "∅", "setminus": "∖", "mapsto": "↦", "ni": "∋",
-    "leftrightarrow": "↔", "Leftrightarrow": "⇔", "iff": "⇔", "implies": "⇒", "longrightarrow": "⟶",
-    "triangleq": "≜", "oint": "∮", "iint": "∬", "bigcup": "⋃", "bigcap": "⋂", "supset": "⊃", "supseteq": "⊇",
-    "gtrsim": "≳", "lesssim": "≲", "cong": "≅", "vdots": "⋮", "ddots": "⋱", "div": "÷", "hbar": "ℏ", "lbrace": "{",
-    "rbrace": "}", "lbrack": "[", "rbrack": "]", "colon": ":", "given": "|",
-    "newline": " ", "par": "\n\n", "varepsilon": "ε", "vartheta": "ϑ", "varphi": "φ", "TeX": "TeX", "LaTeX": "LaTeX",
-}  # fmt: skip
-_ACCENTS = {"'": "\u0301", "`": "\u0300", "^": "\u0302", '"': "\u0308", "~": "\u0303", "=": "\u0304", ".": "\u0307",
-            "c": "\u0327", "v": "\u030c", "u": "\u0306", "H": "\u030b", "r": "\u030a", "k": "\u0328"}  # fmt: skip
-# Marks over a letter of a formula; without them two symbols would read as one.
-_OVER = {
-    "hat": "\u0302", "widehat": "\u0302", "tilde": "\u0303", "widetilde": "\u0303", "bar": "\u0304",
-    "overline": "\u0305", "vec": "\u20d7", "dot": "\u0307", "ddot": "\u0308", "check": "\u030c", "breve": "\u0306",
-    "mathring": "\u030a", "underline": "\u0332", "Hat": "\u0302", "Tilde": "\u0303", "Bar": "\u0304", "Vec": "\u20d7",
-    "Dot": "\u0307", "Ddot": "\u0308", "Check": "\u030c", "Breve": "\u0306",
-}  # fmt: skip
-# A bracket after them is a delimiter of the formula, not an option.
-_DELIMITING = re.compile(
-    r"^(left|right|middle|[bB]igg?[lrm]?|mathopen|mathclose|displaystyle|textstyle|limits|nolimits)$"
+_CITE = re.compile(
+    r"^(no)?[Cc]ite(?!text)[a-zA-Z]*$|^([Pp]aren|[Aa]uto|[Tt]ext|[Ff]oot(full)?|[Ss]mart|[Ss]uper|full)cite[st]?$"
 )
-_FUNCTIONS = frozenset(
-    ["log", "exp", "sin", "cos", "tan", "tanh", "sinh", "cosh", "min", "max", "arg", "lim", "det", "sup", "inf", "ln",
-     "argmax", "argmin", "Pr", "gcd", "dim", "ker", "deg", "limsup", "liminf", "mod", "bmod", "sgn", "softmax"]
-)  # fmt: skip
-# Commands whose arguments are no text of the paper: (number of arguments to drop).
-_DROP = {
-    "label": 1, "vspace": 1, "hspace": 1, "includegraphics": 1, "setlength": 2, "addtolength": 2, "setcounter": 2,
-    "addtocounter": 2, "thispagestyle": 1, "pagestyle": 1, "usepackage": 1, "bibliographystyle": 1, "bibliography": 1,
-    "color": 1, "rule": 2, "hypersetup": 1, "captionsetup": 1, "renewcommand": 2, "newcommand": 2, "rotatebox": 1,
-    "resizebox": 2, "scalebox": 1, "textcolor": 1, "colorbox": 1, "cellcolor": 1, "rowcolor": 1,
-    "phantom": 1, "hphantom": 1, "vphantom": 1, "todo": 1, "begin": 1, "end": 1, "cline": 1, "cmidrule": 1,
-    "arraystretch": 0, "fontsize": 2,
-    "definecolor": 3, "input": 1, "graphicspath": 1, "hyphenation": 1, "index": 1, "nocite": 1, "raisebox": 1,
-    "pdfoutput": 0,
-}  # fmt: skip
-_CITE = re.compile(r"^(no)?[Cc]ite[a-zA-Z]*$")
-_TOKEN = re.compile(r"\\([a-zA-Z@]+)\*?|\\(.)|(~)|(\$\$?)|([{}])|([_^])|(``|'')|(---?)|([^\\~${}_^`'\-]+|.)", re.DOTALL)
+_REF = re.compile(r"^(eq|auto|[cC]|page|name|[vV]|sub|labelc|[zZ])?ref$")
+_TOKEN = re.compile(
+    r"\\([a-zA-Z@]+)\*?|\\(.)|(~)|(\$\$?)|([{}])|([_^])|(``|''|`)|(---?)|([^\\~${}_^`'\-]+|.)", re.DOTALL
+)
 
 
-def to_text(latex: str, citations: Mapping[str, str] | None = None) -> str:
-    """Plain text with single spaces; paragraphs stay apart by a blank line. `citations` maps a key to what is shown."""
-    text = _Folder(citations or {}).fold(latex, 0)
+def to_text(latex: str, citations: Mapping[str, str] | None = None, names: Mapping[str, str] | None = None) -> str:
+    """Plain text with single spaces; paragraphs stay apart by a blank line. `citations` maps a key to what is shown,
+    `names` a label to what it names (`Table 3`)."""
+    text = _Folder(citations or {}, names or {}).fold(latex, 0)
     text = re.sub(r"[ \t]+", " ", text)  # first: the patterns below would look at each blank of a long run again
     text = re.sub(r" ?\n ?\n\s*", "\n\n", text)
     text = re.sub(r"[ \t]+|(?<!\n)\n(?!\n)", " ", text)
     text = re.sub(r"[^\S\n]+", " ", text)
     text = re.sub(r" +([,.;:!?)\]%])", r"\1", text)
-    return unicodedata.normalize("NFC", text).strip()
+    return unguard(unicodedata.normalize("NFC", text)).strip()
 
 
 class _Folder:
-    def __init__(self, citations: Mapping[str, str]) -> None:
+    def __init__(self, citations: Mapping[str, str], names: Mapping[str, str]) -> None:
         self.citations = citations
+        self.names = names
 
     def fold(self, text: str, depth: int) -> str:
         if depth > 60:
@@ -105,7 +62,7 @@ class _Folder:
                 piece, place = self._script(script, text, place, depth)
                 out.append(piece)
             elif quote:
-                out.append('"')
+                out.append("'" if quote == "`" else '"')
             elif dash:
                 out.append("–" if len(dash) == 2 else "—")
             elif not (math or brace):
@@ -115,20 +72,31 @@ class _Folder:
     def _command(self, name: str, text: str, place: int, depth: int) -> tuple[str, int]:
         if _CITE.match(name):
             return self._cite(name, text, place)
-        if name in ("SI", "qty"):
-            number, place = self._argument(text, place)
-            unit, place = self._argument(text, place)
-            return f"{self.fold(number, depth + 1)} {_unit(unit)}", place
-        if name in _SYMBOLS:
-            return _SYMBOLS[name], _after_word(text, place)
+        if shape := _QUANTITIES.get(name):
+            return self._quantity(shape, text, place, depth)
+        if name in SYMBOLS:
+            return SYMBOLS[name], _after_word(text, place)
         lower = name.lower()
-        if lower in _GREEK:
+        if lower in GREEK:
             kind = "CAPITAL" if name[0].isupper() else "SMALL"
             greek = lower.upper().replace("LAMBDA", "LAMDA")
             return unicodedata.lookup(f"GREEK {kind} LETTER {greek}"), _after_word(text, place)
-        if name in ("ref", "eqref", "autoref", "cref", "Cref", "pageref"):
+        if _REF.match(name):
             label, place = self._argument(text, place)
-            return f"[{label}]", place
+            return self._reference(name, label), place
+        if name == "hyperref" and text[place : place + 1] == "[":
+            shown, place = self._argument(text, place)
+            return self.fold(shown, depth + 1), place
+        if name in ("textsuperscript", "textsubscript"):
+            return self._script("^" if name == "textsuperscript" else "_", text, place, depth)
+        if name == "ding":
+            which, place = self._argument(text, place)
+            return {"51": "✓", "52": "✓", "55": "✗", "56": "✗"}.get(which.strip(), ""), place
+        if name == "tnote":
+            mark, place = self._argument(text, place)
+            return "".join(re.findall(r"[*†‡]", self.fold(mark, depth + 1))), place
+        if name == "xspace":
+            return "", place
         if name in ("url", "path", "nolinkurl"):
             return self._argument(text, place)
         if name == "href":
@@ -144,26 +112,28 @@ class _Folder:
             inner, place = self._argument(text, place)
             return f"√{_part(self.fold(inner, depth + 1))}", place
         if name in ("footnote", "footnotetext", "thanks", "footnotemark"):
-            _, place = self._argument(text, place) if name != "footnotemark" else ("", place)
+            _, place = self._argument(text, place) if name != "footnotemark" else ("", _skip_options(text, place))
             return "", place
-        if len(name) == 1 and name in _ACCENTS and place < len(text) and text[place] in " {":
+        if len(name) == 1 and name in ACCENTS and place < len(text) and text[place] in " {\\":
             letter, place = self._argument(text, place)
             return self._accent(name, self.fold(letter, depth + 1)), place
-        if name in _DROP:
-            for _ in range(_DROP[name]):
+        if name in DROP:
+            for _ in range(DROP[name]):
                 _, place = self._argument(text, place)
             return "", place
-        if name in _FUNCTIONS:
+        if name in FUNCTIONS:
             return f" {name}" if place - len(name) > 1 else name, place
-        if name in _OVER:
+        if name in OVER:
             return self._over(name, text, place, depth)
-        if _DELIMITING.match(name):
+        if DELIMITING.match(name):
             return self._delimiter(text, place)
         return "", _after_word(text, _skip_options(text, place))
 
     def _escaped(self, char: str, text: str, place: int, depth: int) -> tuple[str, int]:
-        if char in _ACCENTS and place < len(text) and (text[place] in "{\\" or text[place].isalpha()):
+        if char in ACCENTS and place < len(text) and (text[place] in "{\\" or text[place].isalpha()):
             letter, place = self._argument(text, place)
+            if letter in ("\\i", "\\j"):  # the space after the word is none of the text
+                place = _after_word(text, place)
             return self._accent(char, self.fold(letter, depth + 1)), place
         if char == "\\":
             return " ", _skip_options(text, place)
@@ -171,6 +141,8 @@ class _Folder:
             return char, place
         if char == "|":
             return "‖", place
+        if char == "," and text[place - 3 : place - 2].isdigit() and re.match(r"\d{3}(?!\d)", text[place : place + 4]):
+            return ",", place  # groups the digits of one number
         return ("" if char in "!/-()[]" else " "), place
 
     def _over(self, name: str, text: str, place: int, depth: int) -> tuple[str, int]:
@@ -181,7 +153,7 @@ class _Folder:
         if name == "underline" or not folded:
             return folded, place
         if len(folded) == 1:
-            return unicodedata.normalize("NFC", folded + _OVER[name]), place
+            return unicodedata.normalize("NFC", folded + OVER[name]), place
         return f"{name}({folded})", place
 
     def _delimiter(self, text: str, place: int) -> tuple[str, int]:
@@ -191,8 +163,8 @@ class _Folder:
         return ("", place + 1) if text[place : place + 1] == "." else ("", place)
 
     def _accent(self, accent: str, letter: str) -> str:
-        letter = letter.replace("ı", "i")
-        return unicodedata.normalize("NFC", letter[:1] + _ACCENTS[accent]) + letter[1:] if letter else ""
+        letter = letter.replace("ı", "i").replace("ȷ", "j")
+        return unicodedata.normalize("NFC", letter[:1] + ACCENTS[accent]) + letter[1:] if letter else ""
 
     def _script(self, script: str, text: str, place: int, depth: int) -> tuple[str, int]:
         value, place = self._argument(text, place)
@@ -202,12 +174,43 @@ class _Folder:
         return script + (folded if re.fullmatch(r"[-−]?\w*", folded) else "{" + folded + "}"), place
 
     def _cite(self, name: str, text: str, place: int) -> tuple[str, int]:
-        place = _skip_options(text, place)
         keys, place = self._argument(text, place)
+        if name.endswith("s"):  # biblatex: \\cites[p.~1]{a}[2]{b}
+            while (after := _skip_options(text, place)) < len(text) and text[after] == "{":
+                more, place = group(text, after)
+                keys = f"{keys},{more}"
         if name.startswith("no"):
             return "", place
         shown = [self.citations.get(key.strip(), key.strip()) for key in keys.split(",")]
         return f"[{', '.join(shown)}]", place
+
+    def _reference(self, command: str, labels: str) -> str:
+        """What a reader sees in its place: `3`, `(3)` or `Table 3`; the label itself where nothing bears it."""
+        shown = []
+        for label in labels.split(","):
+            name = self.names.get(label.strip(), "")
+            number = name.rsplit(" ", 1)[-1]
+            if not name or command in ("pageref", "nameref"):
+                shown.append(f"[{label.strip()}]")
+            elif command == "eqref":
+                shown.append(f"({number})")
+            else:
+                shown.append(number if command in ("ref", "subref") else name)
+        return ", ".join(shown)
+
+    def _quantity(self, shape: str, text: str, place: int, depth: int) -> tuple[str, int]:
+        """siunitx: `shape` names the arguments, n a number, u a unit; two numbers are a range."""
+        numbers, unit = [], ""
+        for kind in shape:
+            argument, place = self._argument(text, place)
+            if kind == "n":
+                numbers.append(_printed_number(self.fold(argument, depth + 1)))
+            else:
+                unit = _unit(argument)
+        number = " to ".join(numbers)
+        if shape == "a":
+            return f"{_printed_number(unit)}°", place
+        return f"{number}{' ' if number and unit else ''}{unit}", place
 
     def _argument(self, text: str, place: int) -> tuple[str, int]:
         place = _skip_options(text, place)
@@ -220,6 +223,17 @@ class _Folder:
         return "", place
 
 
+_QUANTITIES = {
+    "SI": "nu", "qty": "nu", "num": "n", "si": "u", "unit": "u", "SIrange": "nnu", "qtyrange": "nnu", "numrange": "nn",
+    "numlist": "n", "SIlist": "nu", "qtylist": "nu", "ang": "a", "tablenum": "n",
+}  # fmt: skip
+
+
+def _printed_number(text: str) -> str:
+    """A number as siunitx prints it: `3.5 +- 0.2` with ±, a list with commas."""
+    return re.sub(r"\s*;\s*", ", ", text.replace("+-", "±")).strip()
+
+
 def _part(folded: str) -> str:
     """In brackets where it is more than one thing, so that `(a + b)/c` is not read as `a + b/c`."""
     folded = folded.strip()
@@ -227,21 +241,17 @@ def _part(folded: str) -> str:
     return folded if alone else f"({folded})"
 
 
-_UNITS = {
-    "percent": "%", "degree": "°", "kilo": "k", "mega": "M", "giga": "G", "milli": "m", "micro": "µ", "second": "s",
-    "metre": "m", "meter": "m", "gram": "g", "byte": "B", "hour": "h", "minute": "min", "per": "/", "hertz": "Hz",
-    "watt": "W", "degreeCelsius": "°C", "celsius": "°C", "flop": "FLOP",
-}  # fmt: skip
-
-
 def _unit(latex: str) -> str:
     """A unit as siunitx writes it: `\\kilo\\gram` is kg."""
-    return re.sub(r"\\([a-zA-Z]+)\s*", lambda match: _UNITS.get(match[1], match[1]), latex).strip()
+    latex = re.sub(r"\\(square|cubic)\s*(\\[a-zA-Z]+)", r"\2\\\1", latex)
+    return re.sub(r"\\([a-zA-Z]+)\s*", lambda match: UNITS.get(match[1], match[1]), latex).replace("~", " ").strip()
 
 
 def _skip_options(text: str, place: int) -> int:
     while place < len(text) and text[place] == "[":
-        _, place = group(text, place, "[", "]")
+        content, place = option(text, place)
+        if content is None:
+            break
     return place
 
 
