@@ -100,45 +100,66 @@ _PRIMITIVES = frozenset(
 def live(text: str) -> str:
     """`text` without what `\\iffalse`, `\\if0` or a switch of the paper's own (`\\newif`) turns off. Both branches of a
     condition that only TeX could decide stay."""
-    if "\\if" not in text:
-        return text
-    switches = {"true": True, "false": False}
-    out: list[str] = []
-    stack: list[tuple[bool | None, int]] = []  # (what is known of it, where its skipped branch begins)
-    place = 0
-    for match in _CONDITION.finditer(text):
-        off = any(known is False for known, _ in stack)
-        if match["other"]:
-            continue
-        name = match["if"]
-        if name is not None and (name in _PRIMITIVES or name in switches):
-            known = False if not name and match["zero"] else switches.get(name)
-            stack.append((None if off else known, match.end()))
-            if off or known is None:
+    return _Switched(text).live() if "\\if" in text else text
+
+
+class _Switched:
+    """A text with conditions. `stack` holds, for each open one, what is known of its branch and where that begins."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.switches = {"true": True, "false": False}
+        self.stack: list[tuple[bool | None, int]] = []
+        self.off = 0  # how many open branches are switched off
+        self.out: list[str] = []
+        self.place = 0
+
+    def live(self) -> str:
+        for match in _CONDITION.finditer(self.text):
+            name = match["if"]
+            if match["other"]:
                 continue
-        elif (match["else"] or match["fi"]) and stack:
-            known, start = stack.pop()
-            still_off = any(above is False for above, _ in stack)
-            if match["else"]:
-                stack.append((None if known is None else not known, match.end()))
-            if still_off or known is None:
-                continue
-            if known is False:
-                skipped = text[start : match.start()]
-                # It closes a group that it did not open: a definition holds one half of the condition.
-                out.append(skipped if skipped.count("}") > skipped.count("{") else "")
-                place = match.end()
-                continue
-        elif match["new"] and not off:
-            switches[match["new"]] = False
-        elif match["set"] in switches and not off:
-            switches[match["set"]] = match["value"] == "true"
-        else:
-            continue
-        if not off:
-            out.append(text[place : match.start()])
-            place = match.end()
-    return "".join([*out, text[place:]])
+            if name is not None and (name in _PRIMITIVES or name in self.switches):
+                self._opens(match, False if not name and match["zero"] else self.switches.get(name))
+            elif (match["else"] or match["fi"]) and self.stack:
+                self._turns(match)
+            elif match["new"] and not self.off:
+                self.switches[match["new"]] = False
+                self._cut(match)
+            elif match["set"] in self.switches and not self.off:
+                self.switches[match["set"]] = match["value"] == "true"
+                self._cut(match)
+        return "".join([*self.out, self.text[self.place :]])
+
+    def _opens(self, match: re.Match[str], known: bool | None) -> None:
+        if self.off:
+            known = None
+        elif known is not None:
+            self._cut(match)
+        self._push(known, match.end())
+
+    def _turns(self, match: re.Match[str]) -> None:
+        """At `\\else` and `\\fi`."""
+        known, start = self.stack.pop()
+        self.off -= known is False
+        if known is False and not self.off:
+            skipped = self.text[start : match.start()]
+            # It closes a group that it did not open: a definition holds one half of the condition.
+            self.out.append(skipped if skipped.count("}") > skipped.count("{") else "")
+            self.place = match.end()
+        elif known is not None and not self.off:
+            self._cut(match)
+        if match["else"]:
+            self._push(None if known is None else not known, match.end())
+
+    def _push(self, known: bool | None, place: int) -> None:
+        self.stack.append((known, place))
+        self.off += known is False
+
+    def _cut(self, match: re.Match[str]) -> None:
+        """Keeps the text up to `match`, and drops that."""
+        self.out.append(self.text[self.place : match.start()])
+        self.place = match.end()
 
 
 def check_braces(text: str) -> None:

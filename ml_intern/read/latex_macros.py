@@ -25,9 +25,9 @@ _DEFINERS = frozenset([*_COMMANDS, *_DOCUMENT_COMMANDS, *_DEFS, *_ENVIRONMENTS, 
 _KEPT = frozenset(
     ["part", "chapter", "section", "subsection", "subsubsection", "paragraph", "caption", "captionof", "label",
      "ref", "eqref", "cite", "citep", "citet", "begin", "end", "footnote", "item", "appendix", "title", "author",
-     "multicolumn", "multirow", "input", "bibitem", "textbf", "abstract", "table", "figure", "equation", "align", "tabular",
-     "document", "thebibliography", "algorithm", "thetable", "thefigure", "theequation", "thesection", "thealgorithm",
-     "maketitle"]
+     "multicolumn", "multirow", "input", "bibitem", "textbf", "abstract", "table", "figure", "equation", "align",
+     "tabular", "document", "thebibliography", "algorithm", "thetable", "thefigure", "theequation", "thesection",
+     "thealgorithm", "maketitle"]
 )  # fmt: skip
 
 

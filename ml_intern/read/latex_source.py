@@ -124,7 +124,7 @@ def _normal(path: PurePosixPath) -> str:
 
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 _BRACKETS = re.compile(r"\\.|[{}\[\]]", re.DOTALL)
-_MAX_OPTION = 3_000
+_MAX_OPTION, _MAX_NESTED = 2_000, 8
 
 
 def group(text: str, start: int) -> tuple[str, int]:
@@ -155,6 +155,8 @@ def option(text: str, start: int) -> tuple[str | None, int]:
             depth += 1 if mark == "[" else -1
             if not depth:
                 return text[start + 1 : match.start()], match.end()
+            if depth > _MAX_NESTED:
+                break
     return None, start
 
 

@@ -156,38 +156,30 @@ def _lines(body: str) -> list[_Line]:
     return lines
 
 
+_SEPARATOR = re.compile(
+    r"(?P<begin>\\begin(?=[{ ]))|(?P<end>\\end(?=[{ ]))|(?P<row>\\\\|\\tabularnewline(?![a-zA-Z])|\\cr(?![a-zA-Z]))"
+    r"|\\.|(?P<mark>[{}&])",
+    re.DOTALL,
+)
+
+
 def _split(text: str, mark: str) -> list[str]:
-    """Splits at `mark` where no group or inner environment is open."""
-    parts, start, place, inside = [], 0, 0, 0
-    while place < len(text):
-        if text.startswith("\\begin{", place) or text.startswith("\\begin ", place):
+    """Splits at `mark`, `&` or `\\\\`, where no group or inner environment is open."""
+    parts, start, inside, braces = [], 0, 0, 0
+    for match in _SEPARATOR.finditer(text):
+        char = match["mark"]
+        if char in ("{", "}"):
+            braces = max(0, braces + (1 if char == "{" else -1))
+        elif braces:
+            continue
+        elif match["begin"]:
             inside += 1
-            place += 6
-        elif text.startswith("\\end", place) and text[place + 4 : place + 5] in ("{", " "):
+        elif match["end"]:
             inside -= 1
-            place += 4
-        elif mark == "\\\\" and inside <= 0 and (end := _row_end(text, place)):
-            parts.append(text[start:place])
-            start = place = end
-        elif text[place] == "\\":
-            place += 2
-        elif text[place] == "{":
-            _, place = group(text, place)
-        elif text.startswith(mark, place) and inside <= 0:
-            parts.append(text[start:place])
-            place += len(mark)
-            start = place
-        else:
-            place += 1
+        elif inside <= 0 and (char == mark or (match["row"] and mark == "\\\\")):
+            parts.append(text[start : match.start()])
+            start = match.end()
     return [*parts, text[start:]]
-
-
-def _row_end(text: str, place: int) -> int:
-    if text.startswith("\\\\", place):
-        return place + 2
-    if text.startswith("\\tabularnewline", place):
-        return place + len("\\tabularnewline")
-    return place + 3 if re.match(r"\\cr(?![a-zA-Z])", text[place : place + 4]) else 0
 
 
 def _raw_cell(text: str) -> _Raw:

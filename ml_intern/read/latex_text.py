@@ -55,9 +55,6 @@ class _Folder:
                 out.append(piece)
             elif tie:
                 out.append(" ")
-            elif brace == "{":
-                inner, place = group(text, match.start())
-                out.append(self.fold(inner, depth + 1))
             elif script:
                 piece, place = self._script(script, text, place, depth)
                 out.append(piece)
@@ -132,7 +129,7 @@ class _Folder:
     def _escaped(self, char: str, text: str, place: int, depth: int) -> tuple[str, int]:
         if char in ACCENTS and place < len(text) and (text[place] in "{\\" or text[place].isalpha()):
             letter, place = self._argument(text, place)
-            if letter in ("\\i", "\\j"):  # the space after the word is none of the text
+            if letter in ("\\i", "\\j") and text[place - 1] != "}":  # the space after the word is none of the text
                 place = _after_word(text, place)
             return self._accent(char, self.fold(letter, depth + 1)), place
         if char == "\\":

@@ -1,0 +1,166 @@
+"""Sections, labels, equations, figures and algorithms of LaTeX papers, numbered as they print."""
+
+from contextlib import suppress
+
+import pytest
+
+from ml_intern.errors import MlInternError, PaperError
+from ml_intern.read.latex import read_latex
+from tests.read.snippet import SOURCE, latex, prose, shown
+
+
+def elements(text: str, kind: str) -> list[tuple[str, str, str]]:
+    return [(e.anchor, e.text, e.label) for e in latex(text).elements if e.kind == kind]
+
+
+def test_sections_are_numbered_as_they_print() -> None:
+    paper = latex(
+        r"\section*{Thanks}a\section[Short]{Long \textit{title}}b\subsection{Sub}c\subsection*{Un}d\section{Next}e"
+        r"\begin{appendices}\section{More}f\subsection{Deep}g\end{appendices}"
+    )
+    assert [(s.anchor, s.title, s.level) for s in paper.sections] == [
+        ("sec:thanks", "Thanks", 1), ("sec:1", "Long title", 1), ("sec:1.1", "Sub", 2), ("sec:un", "Un", 2),
+        ("sec:2", "Next", 1), ("sec:A", "More", 1), ("sec:A.1", "Deep", 2),
+    ]  # fmt: skip
+
+
+def test_chapters_are_sections_of_the_first_level() -> None:
+    paper = latex(r"\chapter{One}a\section{In}b\chapter{Two}c")
+    assert [(s.anchor, s.level) for s in paper.sections] == [("sec:1", 1), ("sec:1.1", 2), ("sec:2", 1)]
+    assert prose(paper) == "a b c"
+
+
+def test_a_named_paragraph_begins_a_paragraph_with_its_name() -> None:
+    (section,) = latex(
+        r"\section{A}x \paragraph{Setup.}We train. \paragraph*{Data}More.\subparagraph{Deep} sub."
+    ).sections
+    assert [p.text for p in section.paragraphs] == ["x", "Setup. We train.", "Data More.", "Deep sub."]
+
+
+REFERRED = (
+    r"\section{Intro}\label{sec:i}%s\section{Method}\label{sec:m}\begin{equation}\label{x}a=b\end{equation}"
+    r"\begin{figure}\includegraphics{a}\caption{F}\label{f}\end{figure}"
+    r"\begin{algorithm}\caption{A}\label{a}\end{algorithm}"
+    r"\appendix\section{More}\label{app}"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"Section~\ref{sec:i} and \S\ref{sec:m}", "Section 1 and §2"),
+        (r"Eq.~\eqref{x}, \ref*{x}", "Eq. (1), 1"),
+        (r"\autoref{f} and \cref{x} and \Cref{f,sec:m}", "Figure 1 and Equation 1 and Figure 1, Section 2"),
+        (r"Algorithm~\ref{a} in \autoref{app}", "Algorithm 1 in Appendix A"),
+        (r"\ref{nowhere}", "[nowhere]"),
+    ],
+)
+def test_a_reference_shows_the_number_of_what_it_names(source: str, text: str) -> None:
+    assert latex(REFERRED % source).sections[0].paragraphs[0].text == text
+
+
+def test_every_numbered_line_of_an_equation_is_one_of_its_own() -> None:
+    text = (
+        r"\begin{align}a &= b \label{p}\\ d &= e \nonumber\\ &+ f \label{q}\end{align}"
+        r"\begin{gather}x=1\\y=2\label{r}\end{gather}\begin{multline}u\\+v=w\label{s}\end{multline}"
+        r"\begin{equation}\begin{aligned}i&=j\\k&=l\end{aligned}\label{t}\end{equation}"
+    )
+    assert elements(text, "equation") == [
+        ("eq:1", "a = b", "p"), ("eq:2", "d = e + f", "q"), ("eq:3", "x=1", ""), ("eq:4", "y=2", "r"),
+        ("eq:5", "u +v=w", "s"), ("eq:6", "i =j k =l", "t"),
+    ]  # fmt: skip
+
+
+def test_an_equation_without_a_number_takes_none() -> None:
+    text = (
+        r"\[u\]\begin{align*}v&=w\\x&=y\end{align*}\begin{equation}a\end{equation}"
+        r"\begin{equation}b\tag{*}\end{equation}"
+    )
+    assert [(anchor, text) for anchor, text, _ in elements(text, "equation")] == [
+        ("eq:2", "u"), ("eq:3", "v =w x =y"), ("eq:1", "a"), ("eq:*", "b"),
+    ]  # fmt: skip
+
+
+def test_a_displayed_formula_stands_in_the_text_as_it_is_in_its_element() -> None:
+    paper = latex(r"Where \[ x \in \{0, 1\}_a^{b c} \] holds.")
+    assert paper.elements[0].text in prose(paper) and "{0, 1}" in prose(paper)
+
+
+def test_a_line_break_with_a_distance_opens_no_formula() -> None:
+    assert shown(r"One\\[2pt] two \$\$ three $x$ four. \[y\]") == "One two $$ three x four. y"
+
+
+def test_subfigures_have_letters() -> None:
+    text = (
+        r"\begin{figure}"
+        r"\begin{subfigure}{.5\textwidth}\caption{Left}\label{l}\end{subfigure}\subfloat[Right\label{r}]{x}"
+        r"\caption{Whole}\label{w}\end{figure}\ref{w} \ref{l} \ref{r}"
+    )
+    assert elements(text, "figure") == [("fig:1", "Whole (a) Left (b) Right", "w")]
+    assert shown(text) == "1 1a 1b"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        r"\begin{algorithmic}[1]\Require data $D$ \State $w \gets 0$ \For{$t = 1$ to $T$} \If{$t > 5$} \State step up"
+        r"\Else \State step down \EndIf \EndFor \State \Return $w$\end{algorithmic}",
+        r"\begin{algorithmic}\REQUIRE data $D$ \STATE $w \gets 0$ \FOR{$t = 1$ \TO $T$} \IF{$t > 5$} \STATE step up"
+        r"\ELSE \STATE step down \ENDIF \ENDFOR \RETURN $w$\end{algorithmic}",
+        r"\SetAlgoLined\DontPrintSemicolon\KwIn{data $D$}$w \gets 0$\; \For{$t = 1$ \KwTo $T$}{"
+        r" \eIf{$t > 5$}{step up\;}{step "
+        r"down\;} } \Return $w$\;",
+    ],
+)
+def test_an_algorithm_is_its_steps_one_a_line(source: str) -> None:
+    ((anchor, text, label),) = elements(
+        rf"\begin{{algorithm}}[t]\caption{{Train}}\label{{a}}{source}\end{{algorithm}}", "algorithm"
+    )
+    first = text.split("\n")[1]
+    assert (anchor, label) == ("alg:1", "a") and first in ("Require: data D", "Input: data D")
+    assert text.split("\n")[2:] == [
+        "w ←0", "for t = 1 to T do", "if t > 5 then", "step up", "else", "step down", "return w",
+    ]  # fmt: skip
+
+
+def test_items_and_theorems_keep_their_names() -> None:
+    text = r"\begin{description}\item[First] one\item two\end{description}\begin{multicols}{2}three\end{multicols}"
+    assert [p.text for p in latex(text).sections[0].paragraphs] == ["First one", "two", "three"]
+
+
+def test_a_readme_that_names_a_file_to_ignore_does_not_make_it_the_paper() -> None:
+    document = b"\\documentclass{article}\\begin{document}%s\\end{document}"
+    files = {
+        "00README.XXX": b"old.tex ignore\nnew.tex toplevelfile\n",
+        "old.tex": document % b"Old.",
+        "new.tex": document % b"New.",
+    }
+    assert prose(read_latex(files, SOURCE)) == "New."
+
+
+def test_two_readings_give_the_same_anchors() -> None:
+    text = REFERRED % r"\begin{table}\begin{tabular}{ll}a & b\\c & 1\end{tabular}\end{table}"
+    assert latex(text) == latex(text)
+
+
+HOSTILE = {
+    "conditions in conditions": r"\iftrue ",
+    "options never closed": r"\foo[",
+    "headings never closed": r"\section[",
+    "environments never closed": r"\begin{align}x",
+    "escaped percents on one line": r"\%",
+    "braces in braces": "{" * 20 + "}" * 20,
+    "tabulars in tabulars": r"\begin{tabular}{c}",
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_ten_thousand_of_anything_are_read_or_refused_in_seconds(name: str) -> None:
+    with suppress(MlInternError):
+        latex(r"\section{A}" + HOSTILE[name] * 10_000)
+
+
+def test_braces_that_no_person_would_open_are_refused() -> None:
+    with pytest.raises(PaperError, match="braces"):
+        latex("{" * 1000)
