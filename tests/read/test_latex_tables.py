@@ -138,7 +138,8 @@ def test_two_captions_in_one_float_are_two_tables(above: bool) -> None:
 def test_a_table_beside_a_figure_is_a_table_and_the_figure_a_figure() -> None:
     paper = latex(
         r"\begin{figure}\begin{minipage}{3cm}\includegraphics{a.png}\caption{Fig}\end{minipage}"
-        rf"\begin{{minipage}}{{3cm}}{PLAIN}\captionof{{table}}{{Tab}}\label{{q}}\end{{minipage}}\end{{figure}} Table~\ref{{q}}."
+        rf"\begin{{minipage}}{{3cm}}{PLAIN}\captionof{{table}}{{Tab}}\label{{q}}\end{{minipage}}\end{{figure}}"
+        r" Table~\ref{q}."
         rf""
     )
     assert [(t.anchor, t.caption, t.label) for t in paper.tables] == [("tab:1", "Tab", "q")]
