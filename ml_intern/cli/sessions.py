@@ -1,4 +1,4 @@
-"""`ml-intern sessions`: list, show, search, rm, prune."""
+"""`ml-intern sessions`: list, show, search, rm, prune; export and upload stand in files of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml_intern.cli import upload
+from ml_intern.cli import export, upload
 from ml_intern.config import Config
 from ml_intern.errors import InputError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ml_intern.session.store import SessionStore
 
 app = typer.Typer(help="List and look after sessions.", invoke_without_command=True, rich_markup_mode=None)
+app.command("export")(export.export)
 app.command("upload")(upload.upload)
 
 _Json = Annotated[bool, typer.Option("--json", help="One session a line.")]
