@@ -150,7 +150,7 @@ class Stage:
         found = [path for path in (*self.home.rglob("*"), *self.root.glob("planted")) if path not in mine]
         shared = [Path("/dev/shm", self.mark)]  # noqa: S108
         pure = Path(sysconfig.get_paths()["purelib"])
-        importing = dict.fromkeys([*sys.path, pure, pure.parent, sys.prefix, sys.base_prefix])
+        importing = dict.fromkeys([*sys.path, str(pure), str(pure.parent), sys.prefix, sys.base_prefix])
         beside = [Path(folder, "ml_intern_planted.pth") for folder in importing if folder]
         return [path for path in found if not path.is_dir()] + [p for p in (*shared, *beside) if p.exists()]
 
