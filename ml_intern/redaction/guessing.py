@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ml_intern.redaction.finding import HIDDEN, Span
+from ml_intern.redaction.finding import HIDDEN, Span, without_marks
 from ml_intern.redaction.randomness import is_hash, looks_random
 from ml_intern.redaction.tokens import continued
 
@@ -15,16 +15,17 @@ _WORD = (
     r"(?:s|_?\d{1,2}|[_-](?:base|prod|dev|test|live|b64|base64|value|main|old|new|default))?"
 )
 # Between word and value, in whatever notation: key = "v", "key": "v", key='v', --key v, "name": "KEY", "value": "v".
-_QUOTES = r"""(?:["'\\\])`*]|&quot;|&\#34;|%22){0,8}"""
+_QUOTES = r"""(?:["'\])`*]|\\(?![nrt])|&quot;|&\#34;|%22){0,8}+"""
 _BETWEEN = (
-    rf"""{_QUOTES}(?:(?:[ \t]|\\n|\n){{0,12}},?(?:[ \t]|\\n|\n){{0,40}}{_QUOTES}value\b{_QUOTES})?[ \t]{{0,12}}"""
+    rf"""{_QUOTES}(?:(?:[ \t]|\\n|\n){{0,12}}+,?(?:[ \t]|\\n|\n){{0,40}}+{_QUOTES}value\b{_QUOTES})?[ \t]{{0,12}}"""
 )
 _GAP = rf"{_BETWEEN}(?:is\b|are\b|=>|:=|=|:|,|\||\u2502|>|%3d|%3a|(?<=[ \t]))"
-_OPEN = r"""(?:[ \t]|[|>]-?(?:\n|\\n)){0,12}(?:\\{0,8}["'`]|&quot;|&\#34;|%22)?[bfr]?["']?"""
-_OF_VALUE = rf"""[^\s"'`\\{HIDDEN},;&<>()\[\]{{}}|=:\u2502]"""
-# An upper bound keeps many words before one long value linear; `_TAIL` takes the rest of a value that is worth hiding.
-_VALUE = rf"(?P<value>{_OF_VALUE}{{8,256}}={{0,2}})"
-_TAIL = re.compile(f"{_OF_VALUE}*+={{0,2}}")
+_OPEN = r"""(?:[ \t]|[|>]-?(?:\n|\\n)){0,12}+(?:\\{0,8}["'`]|&quot;|&\#34;|%22)?[bfr]?["']?"""
+_IN_QUOTES = rf"""[^\s"'`\\{HIDDEN}]"""
+_BARE = rf"""(?:[^\s"'`\\{HIDDEN},;&<>()\[\]{{}}|=:\u2502]|&(?!\w{{1,32}}[=;]|\#))"""
+# An upper bound keeps many words before one long value linear; the tails take the rest of a value that is worth hiding.
+_VALUE = rf"""(?P<value>(?<=["'`]){_IN_QUOTES}{{8,256}}|{_BARE}{{8,256}}={{0,2}})"""
+_TAIL_IN_QUOTES, _TAIL = re.compile(f"{_IN_QUOTES}*+"), re.compile(f"{_BARE}*+={{0,2}}")
 # The value is only looked at, so that a word inside a value that is none can be tried in its turn.
 _PAIR = re.compile(f"{_WORD}{_GAP}{_OPEN}(?={_VALUE})")
 _NAME = re.compile(f"(?:{_WORD})$")
@@ -55,7 +56,8 @@ def _word(low: str, found: re.Match[str]) -> str | None:
 
 
 def is_secret(value: str, word: str) -> bool:
-    """Whether `value` of something called `word` is worth hiding."""
+    """Whether `value` of something called `word` is worth hiding, or what earlier marks have left of it."""
+    value = without_marks(value).replace(HIDDEN, "")
     if word in ("key", "signature", "auth") and is_hash(value):
         return False  # a cache's key is as long and as random as a secret one
     chosen_by_people = word.startswith(("passw", "pwd", "passphrase", "secret", "credential"))
@@ -73,5 +75,5 @@ def guessed_spans(text: str, low: str) -> Iterator[Span]:
     for found in _PAIR.finditer(low):
         start, end = found.span("value")
         if (word := _word(low, found)) is not None and is_secret(text[start : min(end, start + 256)], word):
-            tail = _TAIL.match(text, end)
+            tail = (_TAIL_IN_QUOTES if text[start - 1] in "\"'`" else _TAIL).match(text, end)
             yield Span(start, continued(text, tail.end() if tail else end), kind_of(word))

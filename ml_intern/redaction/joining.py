@@ -7,11 +7,14 @@ from bisect import bisect_right
 from functools import cached_property
 from itertools import accumulate
 
-# Each alternative begins with a fixed character and no repetition can be retried: linear on any text.
+_INDENT = r"""\s*+(?:\+\s++|[>#]\s++)?(?:[bfruBFRU]{1,2}(?=["']))?"""
+# Begins with one of five characters and retries no repetition: fast on any text, and linear.
 _BREAK = re.compile(
-    r"""((?:["'][ \t]{0,8}\+[ \t]{0,8})?(?:\r\n?|\n)\s*+(?:\+\s++|[>#]\s++)?(?:[bfruBFRU]{1,2}(?=["']))?"""
-    r"""|\\[nr](?:\\{1,8}["'],\s{0,40}+\\{0,8}["']|["'],\s{0,40}+["'])?"""  # ... escaped; perhaps between list items
-    r"""|["'][ \t]{0,8}(?:\+[ \t]{0,8})?[bfru]?["'])"""  # "abc" + "def" on one line
+    r"""([\n\r"'\\](?:"""
+    rf"""(?<=[\n\r]){_INDENT}"""  # a line break; or an escaped one, perhaps between the items of a list
+    r"""|(?<=\\)[nr](?:\\{1,8}["'],\s{0,40}+\\{0,8}["']|["'],\s{0,40}+["'])?"""
+    # "abc" + "def", on one line or two
+    rf"""|(?<=["'])[ \t]{{0,8}}(?:\+[ \t]{{0,8}})?(?:\\?(?:\r\n?|\n){_INDENT}|[bfru]?["'])))"""
 )
 _EDGES = " \t\r\n\"'`\\|\u2502"
 

@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"[-+]?[0-9][0-9_,.]*(?:[eE][-+]?[0-9]+)?[%a-zA-Z]{0,2}")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _HASH = re.compile(r"[0-9a-fA-F]{7,}")
 _NOT_A_VALUE = re.compile(r"[$%{<*]|(?i:data:|sha\d|md5|blake|your|x{4}|\.{3}|https?:|file:|s3:|gs:|hf:)")
-_TEMPLATE = re.compile(r"\$\{|\{\{|%\(|\{[\w.\[\]!:]*\}|<[\w -]+>|\(\)")
+_TEMPLATE = re.compile(r"\$\{|\{\{|%\(|\{[^{}]{1,80}\}|<[\w -]+>|\(\)")
 HASH_LENGTHS = (32, 40, 56, 64, 96, 128)
 
 
@@ -25,6 +25,8 @@ def _reads_as_words(part: str) -> bool:
     chunks = _CHUNK.findall(part)
     if len(part) <= 8 and len(chunks) <= 3:
         return True
+    if len(part) <= 12 and part.isalnum() and part.islower() and max(map(len, chunks)) >= 4:
+        return True  # conv3x3block, top5acc
     # Random letters and digits change class about every second character; words of a language do not.
     return len(part) / len(chunks) >= 3 and max(map(len, chunks)) <= 24
 

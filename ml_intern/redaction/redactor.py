@@ -96,11 +96,11 @@ class Redactor:
     def _value(self, value: Any, guess: bool, word: str | None, depth: int, findings: list[Finding]) -> Any:
         """`word`: what the key above says of this value, if that is telling."""
         if isinstance(value, str):
-            if guess and word is not None and is_secret(value, word):
-                findings.append(Finding(kind=kind_of(word), line=1))
-                return mark(kind_of(word))
             text, found = self.text(value, guess)
             findings.extend(found)
+            if guess and word is not None and is_secret(text, word):
+                findings.append(Finding(kind=kind_of(word), line=1))
+                return mark(kind_of(word))
             return text
         if isinstance(value, (dict, list, tuple)) and depth >= _DEEPEST:
             findings.append(Finding(kind="data nested too deeply", line=0))

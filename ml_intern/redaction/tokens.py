@@ -72,7 +72,6 @@ _SHAPES = (
 _BEFORE = (r"\\[abefnrtv]", r"%[0-9A-Fa-f]{2}", r"\\u00[0-9A-Fa-f]{2}", r"\\x[0-9A-Fa-f]{2}", r"[0-9]m")
 _WORD_START = re.compile("|".join([r"(?<![A-Za-z0-9])", *(f"(?<={before})" for before in _BEFORE)]))
 _JWT = rf"{_DASHED}{{8,%s}}\.eyJ{_DASHED}{{8,%s}}\.{_DASHED}{{8,%s}}"
-_JWT_SIGNS = ("eyJ", r"(?<![A-Za-z0-9_-]eyJ)")
 
 
 class _Token(NamedTuple):
@@ -85,16 +84,21 @@ class _Token(NamedTuple):
     anywhere: re.Pattern[str]
 
 
+def _starts_word(prefix: str) -> str:
+    """A condition right after `prefix`: that it begins a word."""
+    starts = [f"(?<![A-Za-z0-9]{prefix})", *(f"(?<={before}{prefix})" for before in _BEFORE)]
+    return f"(?:{'|'.join(starts)})"
+
+
 def _tokens() -> Iterator[_Token]:
     for kind, prefixes, of, least, word in _SHAPES:
         for prefix in prefixes.split():
             literal = re.escape(prefix)
-            starts = [f"(?<![A-Za-z0-9]{literal})", *(f"(?<={before}{literal})" for before in _BEFORE)]
             # The prefix goes first and is looked back over: `re` is fastest at fixed beginnings.
-            start = f"{literal}(?:{'|'.join(starts)})" if word else literal
+            start = literal + _starts_word(literal) if word else literal
             whole, anywhere = f"{start}{of}{{{least},}}", f"{literal}{of}{{{least},{_LONGEST}}}"
             yield _Token(kind, prefix, word, re.compile(whole), re.compile(anywhere))
-    whole = "".join((*_JWT_SIGNS, _JWT % ("", "", "")))
+    whole = "eyJ" + _starts_word("eyJ") + _JWT % (300, 6000, "")
     yield _Token("JSON web token", "eyJ", True, re.compile(whole), re.compile("eyJ" + _JWT % (150, 2000, 700)))
 
 
@@ -107,11 +111,16 @@ def _found_in(runs: str) -> list[_Token]:
     return [token for token in _TOKENS if token.prefix in runs] if runs else []
 
 
+def _reads_as_name(body: str) -> bool:
+    """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 is a name; capitals alone are not (AWS ids may have no digit)."""
+    return not body.isupper() and is_name(body)
+
+
 def token_spans(text: str, runs: str) -> Iterator[Span]:
     """Tokens that stand in `text` as they are; `runs`: its dense runs."""
     for token in _found_in(runs):
         for found in token.whole.finditer(text):
-            if not (token.word and is_name(found[0][len(token.prefix) :])):
+            if not (token.word and _reads_as_name(found[0][len(token.prefix) :])):
                 yield Span(found.start(), continued(text, found.end()), token.kind)
 
 
@@ -130,11 +139,12 @@ def _split_token(text: str, joined: Joined, token: _Token, found: re.Match[str])
     """The token at `found`, if it is one, and where to go on. It ends with the first line that makes it long enough."""
     start, end = found.span()
     breaks = joined.breaks(start, end)
-    cut = next((at for at in [*breaks, end] if token.anywhere.fullmatch(joined.text, start, at)), end)
+    fits = (at for at in [*breaks, end] if token.anywhere.fullmatch(joined.text, start, at))
+    body = start + len(token.prefix)
+    cut = next((at for at in fits if not _reads_as_name(joined.text[body:at])), end)
     inner = [at for at in breaks if at < cut]
-    body = joined.text[start + len(token.prefix) : cut]
-    mixed = any(map(str.isdigit, body)) or (body != body.lower() and body != body.upper())
-    if not inner or len(inner) > _MOST_BREAKS or not mixed or is_name(body):
+    plain = joined.text[body:cut].islower() and joined.text[body:cut].isalpha()
+    if not inner or len(inner) > _MOST_BREAKS or plain or _reads_as_name(joined.text[body:cut]):
         return None, cut
     origin, last = joined.origin(start, cut)
     if token.word and not _WORD_START.match(text, origin):
@@ -143,7 +153,9 @@ def _split_token(text: str, joined: Joined, token: _Token, found: re.Match[str])
 
 
 _REST = re.compile(
-    r"""\\{0,4}["']?[ \t]{0,8}[+\\]?[ \t]{0,8}(?:\r?\n|\\{1,4}n)[ \t]{0,40}(?:\+[ \t]{1,8})?[bfr]?\\{0,4}["']?"""
+    r"""(?:\\{0,4}["']?[ \t]{0,8}[+\\]?[ \t]{0,8}(?:\r?\n|\\{1,4}n)"""  # the end of a line, however it is written
+    r"""[ \t]{0,40}(?:\+[ \t]{1,8})?[bfr]?\\{0,4}["']?"""
+    r"""|\\{0,4}["'][ \t]{0,8}(?:\+[ \t]{0,8})?[bfr]?\\{0,4}["'])"""
     r"""([A-Za-z0-9+/_-]{8,}={0,2})(?=\\{0,4}["'),;]|\s|\\{1,4}n|$)"""
 )
 
