@@ -136,6 +136,7 @@ PLANTS: dict[str, tuple[str, str]] = {
     "database URL": (f"sqlalchemy.url = postgresql://me:{quote(PASSWORD)}@db:5432/x", quote(PASSWORD)),
     "quoted password with punctuation": ('{"password": "aB3,x(Y9;z=Q1:w"}', "z=Q1"),
     "bare password with an ampersand": (f"PASSWORD=x9Zk2pLm&{OPAQUE}", OPAQUE),
+    "list under a word": (f'{{"token": ["{OPAQUE}"]}}', OPAQUE),
     "assignment in Python": (f'os.environ["MY_SECRET"] = "{PASSWORD}"', PASSWORD),
     "JavaScript in camel case": (f'const cfg = {{ clientSecret: "{OPAQUE}" }}', OPAQUE),
     "XML": (f"<server><password>{PASSWORD.replace('&', '.')}</password></server>", PASSWORD.replace("&", ".")),
@@ -183,6 +184,12 @@ def test_a_providers_token_is_found_in_base64_at_every_alignment(name: str, befo
         text = encode(f"{before} {PROVIDERS[name]} and more".encode()).decode()
         redacted, findings = Redactor({}).text(f"data={text} end")
         assert findings and redacted.endswith("end") and text[12:40] not in redacted
+
+
+@pytest.mark.parametrize("glued", ["/", "ab", "x/y"])
+def test_base64_is_read_also_where_other_characters_stand_right_before_it(glued: str) -> None:
+    redacted, findings = Redactor({}).text(f"={glued}{b64(f'my {HF} and more')}")
+    assert findings and b64(f"my {HF} and more")[12:40] not in redacted
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -267,6 +274,7 @@ HONEST = [
     "model_name_or_path: distilbert-base-uncased-finetuned-sst-2-english; Qwen/Qwen2.5-Coder-7B-Instruct-GPTQ-Int4",
     '{"key": "layer3x3conv_block2b", "token": "Ġtransformers", "auth": null, "cookie": false}',
     "2024-05-01T12:00:00.123456Z key=2024-05-01T12:00:00Z torch==2.5.1+cu121 key=torch-2.5.1+cu121-cp311",
+    "key: fp8_e4m3_b128x128_w4a16, key_dim=64x64x128x256, token: <0x0A>",
     "TOKENIZERS_PARALLELISM=false MAX_TOKENS=4096000000 KEY=production-environment",
 ]
 
@@ -304,39 +312,51 @@ def test_redacting_twice_changes_nothing_more(name: str) -> None:
 
 
 _PIECES = st.sampled_from(
-    "[redacted: |GitHub token]|value of MY_TOKEN]|/|-|{|}|sk-|&".split("|")
-    + [*PROVIDERS.values(), KNOWN, _K, _L, WANDB, PASSWORD, OPAQUE]  # noqa: RUF005 -- three lists read best
-    + [
-        "token",
-        "password",
-        "key",
-        "=",
-        ": ",
-        '"',
-        "'",
-        "\n",
-        "\\n",
-        "\\",
-        " ",
-        "+",
-        "wandb login ",
-        "://",
-        "@",
-        "eyJ",
-        "hf_",
-    ]
-    + [
-        "Bearer ",
-        "Cookie: a=",
-        "machine a login b password ",
-        "curl -u a:",
-        "?token=",
-        "data:",
-        "/",
-        "-",
-        "{",
-        "}",
-        "sk-",
+    [
+        *(
+            *PROVIDERS.values(),
+            KNOWN,
+            _K,
+            _L,
+            WANDB,
+            PASSWORD,
+            OPAQUE,
+            "[redacted: ",
+            "GitHub token]",
+            "value of MY_TOKEN]",
+        ),
+        *(
+            "token",
+            "password",
+            "key",
+            "=",
+            ": ",
+            '"',
+            "'",
+            "\n",
+            "\\n",
+            "\\",
+            " ",
+            "+",
+            "wandb login ",
+            "://",
+            "@",
+            "eyJ",
+            "hf_",
+        ),
+        *(
+            "Bearer ",
+            "Cookie: a=",
+            "machine a login b password ",
+            "curl -u a:",
+            "?token=",
+            "data:",
+            "/",
+            "-",
+            "{",
+            "}",
+            "&",
+        ),
     ]
 )
 

@@ -20,11 +20,11 @@ _BETWEEN = (
     rf"""{_QUOTES}(?:(?:[ \t]|\\n|\n){{0,12}}+,?(?:[ \t]|\\n|\n){{0,40}}+{_QUOTES}value\b{_QUOTES})?[ \t]{{0,12}}"""
 )
 _GAP = rf"{_BETWEEN}(?:is\b|are\b|=>|:=|=|:|,|\||\u2502|>|%3d|%3a|(?<=[ \t]))"
-_OPEN = r"""(?:[ \t]|[|>]-?(?:\n|\\n)){0,12}+(?:\\{0,8}["'`]|&quot;|&\#34;|%22)?[bfr]?["']?"""
+_OPEN = r"""(?:[ \t\[]|[|>]-?(?:\n|\\n)){0,12}+(?:[bfr]?\\{0,8}["'`]|&quot;|&\#34;|%22)?"""
 _IN_QUOTES = rf"""[^\s"'`\\{HIDDEN}]"""
 _BARE = rf"""(?:[^\s"'`\\{HIDDEN},;&<>()\[\]{{}}|=:\u2502]|&(?!\w{{1,32}}[=;]|\#))"""
 # An upper bound keeps many words before one long value linear; the tails take the rest of a value that is worth hiding.
-_VALUE = rf"""(?P<value>(?<=["'`]){_IN_QUOTES}{{8,256}}|{_BARE}{{8,256}}={{0,2}})"""
+_VALUE = rf"""(?P<value>(?<=["'`]){_IN_QUOTES}{{8,64}}|{_BARE}{{8,64}}={{0,2}})"""
 _TAIL_IN_QUOTES, _TAIL = re.compile(f"{_IN_QUOTES}*+"), re.compile(f"{_BARE}*+={{0,2}}")
 # The value is only looked at, so that a word inside a value that is none can be tried in its turn.
 _PAIR = re.compile(f"{_WORD}{_GAP}{_OPEN}(?={_VALUE})")
@@ -74,6 +74,6 @@ def guessed_spans(text: str, low: str) -> Iterator[Span]:
         return
     for found in _PAIR.finditer(low):
         start, end = found.span("value")
-        if (word := _word(low, found)) is not None and is_secret(text[start : min(end, start + 256)], word):
+        if (word := _word(low, found)) is not None and is_secret(text[start:end], word):
             tail = (_TAIL_IN_QUOTES if text[start - 1] in "\"'`" else _TAIL).match(text, end)
             yield Span(start, continued(text, tail.end() if tail else end), kind_of(word))

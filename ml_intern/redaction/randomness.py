@@ -23,7 +23,7 @@ def is_name(value: str) -> bool:
 
 def _reads_as_words(part: str) -> bool:
     chunks = _CHUNK.findall(part)
-    if len(part) <= 8 and len(chunks) <= 3:
+    if len(part) <= 8 and len(chunks) <= (4 if part.islower() else 3):
         return True
     if len(part) <= 12 and part.isalnum() and part.islower() and max(map(len, chunks)) >= 4:
         return True  # conv3x3block, top5acc
