@@ -73,21 +73,23 @@ class Redactor:
     def _spans(self, text: str, guess: bool) -> Iterator[Span]:
         if len(text) < _SHORTEST:
             return
-        yield from self._certain(text)
+        runs = dense(text)
+        yield from self._certain(text, runs)
         joined = Joined(text)
         whole = joined.text == text
-        runs = dense(joined.text)
         if not whole:
-            yield from self._known.split_spans(joined, runs)
-            yield from split_token_spans(text, joined, runs)
-        for span in encoded_spans(joined.text, runs, self._certain):
+            before, runs = runs, dense(joined.text)
+            # Only a run that was not there before can hold what was split.
+            fresh = "\n".join({*runs.split("\n")} - {*before.split("\n")})
+            yield from self._known.split_spans(joined, fresh)
+            yield from split_token_spans(text, joined, fresh)
+        for span in encoded_spans(joined.text, runs, lambda decoded: self._certain(decoded, dense(decoded))):
             yield span if whole else Span(*joined.origin(span.start, span.end), span.kind)
         if guess:
             plain = without_marks(text)
             yield from guessed_spans(plain, lowered(plain))
 
-    def _certain(self, text: str) -> Iterator[Span]:
-        runs = dense(text)
+    def _certain(self, text: str, runs: str) -> Iterator[Span]:
         yield from self._known.spans(text, runs)
         yield from token_spans(text, runs)
         plain = without_marks(text)
