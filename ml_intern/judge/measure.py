@@ -17,7 +17,7 @@ from ml_intern.judge.base_models import untrained
 from ml_intern.judge.evidence import Evidence, Guard, Measured
 from ml_intern.judge.job import Job, predicted_metrics, scored_metrics
 from ml_intern.judge.metrics import OUTSIDE, PredictionError, chance_level, counted, score
-from ml_intern.judge.steps import prediction, sealed_rows, training
+from ml_intern.judge.steps import has_checkpoint, is_resumed, prediction, resumed, sealed_rows, training
 from ml_intern.judge.tables import file_hash, save_lines
 from ml_intern.judge.weights import count_parameters, hash_of, tensor_digests
 from ml_intern.run import journal
@@ -27,8 +27,7 @@ from ml_intern.run.spec import RunResult, RunSpec
 
 def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     """Carries out `job`. A run that fails is evidence too; only a run that cannot be started raises."""
-    spec = training(job)
-    _lay_out(job, spec)
+    spec = _lay_out(job, training(job))
     job.on_start(job.folder / "out" / "metrics.jsonl")
     before = _tampered(job)
     trained = compute.execute(spec, stop)
@@ -36,7 +35,12 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     if trained.outcome != "ok":
         return _evidence(job, compute, trained, [], found)
     results = [trained]
-    found += guards.too_fast(job.folder / "out" / "metrics.jsonl", trained.wall_seconds)
+    if is_resumed(spec):
+        found.append(
+            Guard(name="resumed", message="training was broken off and went on from its checkpoint", fatal=False)
+        )
+    else:  # its clock and its steps began before
+        found += guards.too_fast(job.folder / "out" / "metrics.jsonl", trained.wall_seconds)
     if tensor_digests(job.folder / "out" / "model.safetensors") is None:
         what = "train.py wrote no model.safetensors, or one that cannot be read"
         found.append(Guard(name="no weights", message=what, fatal=False))
@@ -59,18 +63,25 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     return record.model_copy(update={"predictions": saved, "labels": labels, "baselines": simple})
 
 
-def _lay_out(job: Job, spec: RunSpec) -> None:
-    """An empty output folder; or, after a crash of the harness, the one that the same training goes on to fill."""
-    if job.recorded and journal.standing(spec.journal).is_of(spec):
-        # It may have come that far, too, or half of the way.
-        journal.forget(job.folder / "predict.run")
-        shutil.rmtree(job.folder / "predict", ignore_errors=True)
-        (job.folder / "predict.log").unlink(missing_ok=True)
-        return
+def _lay_out(job: Job, spec: RunSpec) -> RunSpec:
+    """An empty output folder; or, after a crash, the one that the same training fills, or goes on to fill. Gives the
+    training as it is to be started."""
+    going_on = resumed(spec)
+    known = journal.standing(spec.journal) if job.recorded else journal.Standing()
+    for one in (spec, going_on):
+        if known.is_of(one):
+            # It may have come that far, too, or half of the way.
+            journal.forget(job.folder / "predict.run")
+            shutil.rmtree(job.folder / "predict", ignore_errors=True)
+            (job.folder / "predict.log").unlink(missing_ok=True)
+            return one
     journal.end_all(job.folder)
+    if known.digest in (spec.digest(), going_on.digest()) and known.result is None and has_checkpoint(job):
+        return going_on
     if job.folder.exists():
         shutil.rmtree(job.folder)
     (job.folder / "out").mkdir(parents=True)
+    return spec
 
 
 class _StoppedError(Exception):

@@ -39,6 +39,29 @@ def training(job: Job) -> RunSpec:
     )
 
 
+_RESUME = "--resume"
+CHECKPOINT = "checkpoint"  # beneath OUT: what a training script keeps for itself, to go on from
+
+
+def resumed(spec: RunSpec) -> RunSpec:
+    """The same training, told to go on from its checkpoint."""
+    return spec.model_copy(update={"arguments": (*spec.arguments, _RESUME)})
+
+
+def is_resumed(spec: RunSpec) -> bool:
+    return spec.arguments[-1:] == (_RESUME,)
+
+
+def has_checkpoint(job: Job) -> bool:
+    """Whether a training that was broken off left something that its script can go on from. Not where its time or
+    memory is what is measured."""
+    measured = any(metric.name in ("wall_seconds", "peak_memory_mb") for metric in job.experiment.all_metrics)
+    kept = job.folder / "out" / CHECKPOINT
+    if measured or not kept.is_dir() or kept.is_symlink() or not any(kept.iterdir()):
+        return False
+    return _RESUME.encode() in (job.scripts / "train.py").read_bytes()
+
+
 def sealed_rows(job: Job) -> list[int]:
     """All rows to predict, in an order that tells nothing about the part that a row belongs to."""
     import numpy as np
@@ -59,7 +82,7 @@ def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
     if own:
         language.take_model(job.folder / "out", folder / "model")
     else:
-        hidden = shutil.ignore_patterns("metrics.jsonl")
+        hidden = shutil.ignore_patterns("metrics.jsonl", CHECKPOINT)
         shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=hidden)
     write_table(job.table.select(list(job.experiment.data.inputs)).take(list(rows)), folder / "inputs")
     out = folder / "predictions.jsonl"

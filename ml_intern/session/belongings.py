@@ -17,7 +17,7 @@ from ml_intern.session.state import fold
 from ml_intern.session.store import SessionFolder
 
 Source = Path | bytes
-_DERIVED = ("cwd", "predict", "views")  # folders: made again where they are missing
+_DERIVED = ("cwd", "predict", "views", "checkpoint")  # folders: made again, or of no use to anybody else
 
 
 def belongings(folder: SessionFolder, events: Sequence[Event]) -> Iterator[tuple[str, Source]]:
