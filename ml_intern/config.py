@@ -13,7 +13,8 @@ from ml_intern.errors import InputError
 class Config:
     """Settings of one invocation.
 
-    home: holds `sessions/`, `hub/`, `store/` and `cache/`. arxiv_api, arxiv_site: base URLs (tests have a stand-in).
+    home: holds `sessions/`, `hub/`, `store/`, `cache/` and `config.toml`.
+    arxiv_api, arxiv_site: base URLs (tests have a stand-in).
     arxiv_interval: least seconds between two requests to arXiv (its terms of use ask for three).
     max_download: most bytes of one model or data set that is fetched. hub_endpoint: another Hub than the public one.
     sync_interval: seconds between two uploads of a session that is synced.
@@ -48,6 +49,11 @@ class Config:
             hub_endpoint=env.get("HF_ENDPOINT") or None,
             max_download=int(1e9 * _number("ML_INTERN_MAX_DOWNLOAD_GB", most, "a number of gigabytes, like 20")),
         )
+
+    @property
+    def settings_file(self) -> Path:
+        """What a person says about models; `ml_intern.settings` reads it."""
+        return self.home / "config.toml"
 
     @property
     def sessions(self) -> Path:

@@ -66,9 +66,12 @@ class SessionError(MlInternError):
 
 class ModelError(MlInternError):
     """A language model could not be reached or answered with nothing usable. `unclear`: the call may have been carried
-    out, and paid for, all the same."""
+    out, and paid for, all the same. `wait`: seconds until the provider takes calls again, where it said so and that is
+    too long to sit out. `kind`: the fault in a word or two, like `rate limit`."""
 
     unclear = False
+    wait: float | None = None
+    kind: str = ""
 
 
 class ContextOverflow(ModelError):

@@ -32,6 +32,11 @@ VALUES: dict[str, dict[str, Any]] = {
     "past": {"summary": "All is well."},
     "unknown_outcome": {"tool": "edit_file"},
     "summary": {"transcript": "assistant: I write."},
+    "tools": {"tools": [{"name": "add", "description": "Adds.", "parameters": {"type": "object"}}]},
+    "tool_result": {"tool": "add", "text": "3"},
+    "schema": {"schema": {"type": "object"}},
+    "try_tool": {"a": 17, "b": 25},
+    "try_answer": {"country": "France"},
 }
 
 

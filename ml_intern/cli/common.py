@@ -16,7 +16,7 @@ import typer
 
 from ml_intern.cli.upload import open_uploader, redactor
 from ml_intern.config import Config
-from ml_intern.errors import InputError, MlInternError, SessionError
+from ml_intern.errors import MlInternError, SessionError
 
 if TYPE_CHECKING:
     from ml_intern.agent.context import Context
@@ -33,11 +33,9 @@ def open_model(name: str, stop: threading.Event | None = None) -> LLM:
         from ml_intern.recipes.player import RecipesModel
 
         return RecipesModel()
-    if "/" not in name:
-        raise InputError(f"There is no model {name!r}.", next="Give `recipes`, or a litellm id like openai/gpt-5.")
-    from ml_intern.llm.gateway import LitellmModel
+    from ml_intern.llm import models
 
-    return LitellmModel(name, sleep=stop.wait) if stop else LitellmModel(name)
+    return models.open_model(name, Config.from_environment(), stop)
 
 
 def approver(yes: bool) -> Callable[[Plan], bool]:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ml_intern import __version__
-from ml_intern.cli import doctor, fork, plan, read, recipes, report, resume, run, sessions, verify
+from ml_intern.cli import doctor, fork, models, plan, read, recipes, report, resume, run, sessions, verify
 from ml_intern.errors import MlInternError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("fork")(fork.fork)
 app.add_typer(sessions.app, name="sessions")
 app.command("recipes")(recipes.recipes)
 app.command("doctor")(doctor.doctor)
+app.add_typer(models.app, name="models")
 
 
 def _version(value: bool) -> None:

@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from ml_intern.errors import ContextOverflow, ModelError
+from ml_intern.llm.waits import told_wait, wait_of
 
 Kind = Literal[
     "rate limit", "overloaded", "time-out", "connection", "overflow", "authentication", "quota", "refusal", "request"
 ]
 PASSING: tuple[Kind, ...] = ("rate limit", "overloaded", "time-out", "connection")
-# litellm's exception classes; the first that fits counts.
+LONGEST_WAIT = 60.0  # seconds that a call sits out; a longer wait is for the run to decide on
+# Classes of litellm and of the client below it; the first that fits counts.
 _BY_CLASS: tuple[tuple[str, Kind], ...] = (
+    ("CutStream", "connection"),
     ("ContextWindowExceededError", "overflow"),
     ("ContentPolicyViolationError", "refusal"),
+    ("PaymentRequiredError", "quota"),
     ("AuthenticationError", "authentication"),
     ("PermissionDeniedError", "authentication"),
     ("RateLimitError", "rate limit"),
     ("Timeout", "time-out"),
+    ("APITimeoutError", "time-out"),
     ("ServiceUnavailableError", "overloaded"),
     ("BadGatewayError", "overloaded"),
     ("InternalServerError", "overloaded"),
     ("APIConnectionError", "connection"),
     ("APIResponseValidationError", "connection"),
     ("JSONDecodeError", "connection"),
+    ("TransportError", "connection"),
     ("NotFoundError", "request"),
     ("BadRequestError", "request"),
 )
 _OVERFLOW = re.compile(
-    r"context.{0,20}(length|window|size)|maximum.{0,20}tokens|too many tokens|exceed.{0,30}context", re.IGNORECASE
+    r"context.{0,20}(length|window|size)|maximum.{0,20}tokens|too many tokens|exceed.{0,30}context|prompt is too long",
+    re.IGNORECASE,
 )
 _QUOTA = re.compile(
-    r"insufficient_quota|exceeded your current quota|billing|credit balance|payment required", re.IGNORECASE
+    r"insufficient_quota|exceeded your current quota|billing|credit balance|payment required"
+    r"|insufficient.{0,10}(credit|balance)",
+    re.IGNORECASE,
 )
+_REFUSAL = re.compile(r"content.{0,12}(policy|filter|management)|safety (system|policy)|flagged as", re.IGNORECASE)
+_KEY_SHAPES = re.compile(r"\b(sk|hf|key|gsk|xai)[-_][\w*-]{3,}|\b(AIza|AKIA)\w{10,}")
 _NEXT: dict[Kind, str] = {
     "rate limit": "Wait, or use another model: its limit was still reached after several tries.",
     "overloaded": "The provider is overloaded or broken: wait, or use another model.",
-    "time-out": "Try again, or give a model that answers faster.",
+    "time-out": "Try again, or give a model that answers faster (or a longer timeout_seconds in config.toml).",
     "connection": "Check the network and the base URL.",
     "overflow": "Use a model with a longer context.",
     "authentication": "Set {variables} to a valid key, or use --model recipes, which needs none.",
@@ -46,6 +58,10 @@ _NEXT: dict[Kind, str] = {
     "refusal": "The provider refused the content: use another model for this paper.",
     "request": "Check the model id and its options; or use --model recipes, which needs none.",
 }
+
+
+class CutStream(Exception):
+    """A stream that ended without saying that it was at its end."""
 
 
 @dataclass(frozen=True)
@@ -61,32 +77,69 @@ class Fault:
         """True where the same request may do better a little later."""
         return self.kind in PASSING
 
+    @property
+    def far(self) -> bool:
+        """True where the provider says that a little later is too early."""
+        return self.passing and self.wait is not None and self.wait > LONGEST_WAIT
+
     def error(self, model: str, variables: str) -> ModelError:
         what = f"The model {model} did not answer: {self.kind}."
+        next = _NEXT[self.kind].format(variables=variables)
+        if self.far:
+            next = (
+                f"It takes calls again in {words_for(self.wait or 0)}: resume the session then, or use another model."
+            )
         made = ContextOverflow if self.kind == "overflow" else ModelError
-        error = made(what, self.message, _NEXT[self.kind].format(variables=variables))
+        error = made(what, self.message, next)
         error.unclear = self.kind in ("time-out", "connection")
+        error.kind = self.kind
+        error.wait = self.wait if self.far else None
         return error
 
 
-def fault_of(error: Exception) -> Fault:
-    """Which kind an exception of litellm or of the client below it is. No key that stands in its text is repeated."""
+def fault_of(error: Exception, secrets: Iterable[str] = ()) -> Fault:
+    """Which kind an exception of litellm or of the client below it is. No key that stands in its text is repeated;
+    `secrets` are those whose value is known."""
+    inner = getattr(error, "original_exception", None)
+    if isinstance(inner, Exception):  # litellm wraps what happens in the middle of a stream
+        error = inner
     names = [cls.__name__ for cls in type(error).__mro__]
-    message = re.sub(r"\b(sk|hf|key|gsk|xai)[-_][\w*-]{3,}", "(a key)", f"{type(error).__name__}: {error}")[:2000]
+    message = f"{type(error).__name__}: {error}"[:2000]
+    for secret in secrets:
+        message = message.replace(secret, "(a key)") if len(secret) >= 6 else message
+    message = _KEY_SHAPES.sub("(a key)", message)
     kind: Kind = next((kind for name, kind in _BY_CLASS if name in names), "request")
-    if kind in ("request", "rate limit") and _QUOTA.search(message):
-        kind = "quota"
-    elif kind == "request" and _OVERFLOW.search(message) and "max_tokens is" not in message:
-        kind = "overflow"
+    if kind in ("rate limit", "request") and "request too large" in message.lower():
+        kind = "overflow"  # no wait makes room for one request that is above the limit of a minute
+    elif kind == "rate limit" and _QUOTA.search(message):
+        # Some services word a limit of a minute like an empty account, but then they say when it ends.
+        kind = "rate limit" if told_wait(message) is not None else "quota"
+    elif kind == "request":
+        kind = _kind_by_words(message)
     elif kind == "overloaded" and "Connection error" in message:
         kind = "connection"  # litellm gives a cut connection the class of a server's error
-    return Fault(kind, message, _retry_after(error))
+    wait = wait_of(_headers(error), message) if kind in ("rate limit", "overloaded") else None
+    return Fault(kind, message, wait)
 
 
-def _retry_after(error: Exception) -> float | None:
+def words_for(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
+def _kind_by_words(message: str) -> Kind:
+    if _QUOTA.search(message):
+        return "quota"
+    if _OVERFLOW.search(message) and "max_tokens is" not in message:
+        return "overflow"
+    return "refusal" if _REFUSAL.search(message) else "request"
+
+
+def _headers(error: Exception) -> Mapping[str, str] | None:
     for holder in (getattr(error, "response", None), error):
-        headers = getattr(holder, "headers", None) or getattr(holder, "litellm_response_headers", None)
-        value = headers.get("retry-after") if headers is not None and hasattr(headers, "get") else None
-        if value is not None and re.fullmatch(r"\d+(\.\d+)?", str(value)):
-            return float(value)
+        for name in ("headers", "litellm_response_headers"):
+            headers = getattr(holder, name, None)
+            if isinstance(headers, Mapping) and headers:
+                return headers
     return None

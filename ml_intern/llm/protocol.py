@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
+
+Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class _Frozen(BaseModel):
@@ -44,17 +47,38 @@ class Request(_Frozen):
 
 
 class Usage(_Frozen):
-    """Tokens, and dollars; `cost_usd` is None when the price is not known (never 0 then)."""
+    """Tokens, and dollars; `cost_usd` is None when the price is not known (never 0 then), 0 when the model is free.
+    `cached_tokens` is the part of `input_tokens` that the provider read from its cache."""
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
     cost_usd: float | None = 0.0
 
 
 class Reply(_Frozen):
+    """`reasoning` is what the model thought before it answered; it is not sent back. `finish` is `length` where the
+    answer was cut by the length limit: a call that was cut with it is not in `tool_calls`. `problem` says in words for
+    the model what was odd about its reply; empty where nothing was. `model` is the id that answered."""
+
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
+    reasoning: str = ""
+    finish: Finish = "stop"
+    problem: str = ""
+    model: str = ""
+
+
+class Delta(_Frozen):
+    """A piece of a reply that is still being written. `again`: what was shown of this reply counts no more, it begins
+    anew."""
+
+    kind: Literal["text", "reasoning", "call", "again"]
+    text: str = ""
+
+
+Listener = Callable[[Delta], object]
 
 
 class LLM(Protocol):

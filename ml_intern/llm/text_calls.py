@@ -13,6 +13,7 @@ from typing import Any
 
 from ml_intern.llm.protocol import Reply, ToolCall
 
+TEXT_ID = "text-"  # how the id of a call begins that stood in the text
 _BLOCK = re.compile(
     r"<(?P<tag>tool_call|function_call|tool)>(?P<tagged>.*?)(?:</(?P=tag)>|\Z)"
     r"|\[TOOL_CALLS\]\s*(?P<listed>\[.*?\])\s*(?=\Z|\n\n)"
@@ -34,7 +35,8 @@ def with_text_calls(reply: Reply, names: Collection[str]) -> Reply:
     if not found:
         return reply
     calls = tuple(
-        ToolCall(id=f"text-{place}", name=name, arguments=arguments) for place, (name, arguments) in enumerate(found, 1)
+        ToolCall(id=f"{TEXT_ID}{place}", name=name, arguments=arguments)
+        for place, (name, arguments) in enumerate(found, 1)
     )
     return reply.model_copy(update={"tool_calls": calls})
 

@@ -1,0 +1,151 @@
+"""The file `config.toml` of `$ML_INTERN_HOME`: what a person says about models. Knows nothing of how models are asked.
+
+Keys never stand in it: it names the environment variable that holds one.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ml_intern.errors import InputError
+
+Effort = Literal["minimal", "low", "medium", "high"]
+_NAME_OF_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_LIKE_A_KEY = re.compile(r"(?i)^(bearer )?(sk|hf|gsk|xai|pk|key|r8|nvapi|AIza|AKIA)[-_A-Z0-9]|^[A-Za-z0-9+/=.-]{20,}$")
+_KEY_NAMES = ("api_key", "key", "token", "api_token", "secret", "password")
+_NO_KEYS = "Put the key into an environment variable and that variable's name into api_key_env. The file holds no keys."
+
+
+class ModelSettings(BaseModel):
+    """One table `[models."ID"]`.
+
+    base_url: the server that is asked in place of the provider's; then `api_key_env` is the only key it is sent.
+    api_key_env: the name of the environment variable that holds the key.
+    input_usd_per_million, output_usd_per_million, cached_input_usd_per_million: prices; they win over litellm's list.
+    context_tokens, max_output_tokens: what the model takes and gives at most.
+    tools: false where it knows no tool calls (they go by text then). stream: false where the server cannot stream.
+    fallback: models that answer in its place where it cannot, in order. effort: how long a reasoning model thinks.
+    timeout_seconds: the longest silence while a reply is awaited.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str = ""
+    api_key_env: str = ""
+    input_usd_per_million: float | None = Field(default=None, ge=0)
+    output_usd_per_million: float | None = Field(default=None, ge=0)
+    cached_input_usd_per_million: float | None = Field(default=None, ge=0)
+    context_tokens: int | None = Field(default=None, ge=512)
+    max_output_tokens: int | None = Field(default=None, ge=16)
+    tools: bool | None = None
+    stream: bool = True
+    fallback: tuple[str, ...] = ()
+    effort: Effort | None = None
+    timeout_seconds: float = Field(default=900.0, gt=0, le=86_400)
+
+    @field_validator("base_url")
+    @classmethod
+    def _a_url(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value):
+            raise ValueError("a URL like http://127.0.0.1:8080/v1 is needed, without a user, a password or a query")
+        return value.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        if value and (not _NAME_OF_VARIABLE.fullmatch(value) or ("_" not in value and len(value) >= 16)):
+            raise ValueError("the NAME of an environment variable is needed, like OPENAI_API_KEY, never a key itself")
+        return value
+
+
+class Settings(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: dict[str, ModelSettings] = {}
+
+    def model(self, name: str) -> ModelSettings:
+        return self.models.get(name) or ModelSettings()
+
+
+def load_settings(path: Path) -> Settings:
+    """What the file at `path` says; nothing where there is none. Raises InputError that names key, line and what is
+    allowed, and never repeats a value that may be a key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read.", str(error)) from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is no valid TOML.", str(error), "Mend that line.") from error
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = tuple(map(str, first["loc"]))
+        line = _line_of(text, place)
+        where = f"{path}, line {line}" if line else str(path)
+        raise InputError(f"{where}: {_problem(first, place)}", next=_allowed(first, place)) from error
+
+
+def _problem(error: Any, place: tuple[str, ...]) -> str:
+    name = ".".join(f'"{part}"' if not re.fullmatch(r"[\w-]+", part) else part for part in place)
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"there is no setting {name}."
+    value = error["input"]
+    if isinstance(value, bool | int | float):
+        return f"{name} is {str(value).lower()}: {message}."
+    if isinstance(value, str) and len(value) <= 40 and not _LIKE_A_KEY.search(value) and place[-1] != "api_key_env":
+        return f"{name} is {value!r}: {message}."
+    return f"{name}: {message}."
+
+
+def _allowed(error: Any, place: tuple[str, ...]) -> str:
+    if place[-1] == "api_key_env" or place[-1].lower() in _KEY_NAMES:
+        return _NO_KEYS
+    if error["type"] != "extra_forbidden":
+        return ""
+    if len(place) == 1:
+        return 'The file takes tables like [models."openai/gpt-5"].'
+    return f"Allowed are: {', '.join(ModelSettings.model_fields)}."
+
+
+def _line_of(text: str, place: tuple[str, ...]) -> int | None:
+    """The line where the setting at `place` is given, else that of its table."""
+    inside: tuple[str, ...] = ()
+    best: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if stripped.startswith("["):
+            inside = _header(stripped)
+            path = inside
+        elif match := re.match(r'("[^"]*"|\'[^\']*\'|[\w-]+)\s*=', stripped):
+            path = (*inside, match[1].strip("\"'"))
+        else:
+            continue
+        if path and place[: len(path)] == path and (best is None or len(path) > best[0]):
+            best = (len(path), number)
+    return best[1] if best else None
+
+
+def _header(line: str) -> tuple[str, ...]:
+    """The names in `[a."b"]`; empty where the line only looks like a table's head."""
+    try:
+        table: Any = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return ()
+    names = []
+    while isinstance(table, dict) and table:
+        name, table = next(iter(table.items()))
+        names.append(name)
+    return tuple(names)
