@@ -24,7 +24,7 @@ class Answer:
     `cut`: the connection breaks after that many bytes of the body. `ends_after`: a stream ends in good order after
     that many chunks, with nothing that says so. `breaks_after`: after that many chunks the stream holds an error.
     `pause`: seconds before each chunk. `cached`: tokens of the prompt that were read from a cache.
-    `streams`: False answers a request for a stream with plain JSON. `indexed`: False gives every call index 0.
+    `finish`: why the reply ended; `none` leaves it out. `streams`: False answers a request for a stream with plain JSON. `indexed`: False gives every call index 0.
     """
 
     text: str = ""
@@ -198,7 +198,9 @@ def _usage(answer: Answer) -> dict[str, Any]:
     return {"usage": usage}
 
 
-def _finish(answer: Answer) -> str:
+def _finish(answer: Answer) -> str | None:
+    if answer.finish == "none":
+        return None
     return answer.finish or ("tool_calls" if answer.calls else "stop")
 
 

@@ -1,0 +1,133 @@
+"""What a call costs: known, unknown or free, never a made-up zero; and what a provider is asked to cache."""
+
+import pytest
+
+from ml_intern.llm.catalogue import Catalogue
+from ml_intern.llm.gateway import LitellmModel
+from ml_intern.llm.protocol import Message, Request, ToolCall, Usage
+from ml_intern.settings import ModelSettings
+from tests.llm.scripted import ASKED, HELLO, PLAIN, WRITE, talking
+from tests.support.openai_server import Answer
+
+CLAUDE = "anthropic/claude-sonnet-4-5"
+CONVERSATION = Request(
+    messages=(
+        *HELLO,
+        Message(role="assistant", tool_calls=(ToolCall(id="1", name="write_file", arguments="{}"),)),
+        Message(role="tool", content="written", tool_call_id="1"),
+    ),
+    tools=(WRITE,),
+)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return Catalogue()
+
+
+def test_a_price_of_the_configuration_wins_and_counts_what_was_cached() -> None:
+    prices = {"input_usd_per_million": 2.0, "output_usd_per_million": 10.0, "cached_input_usd_per_million": 0.5}
+    with talking(Answer(text="x", usage=(1000, 100), cached=400), **prices) as talk:
+        reply = talk.model.complete(PLAIN)
+    assert reply.usage.cost_usd == pytest.approx((600 * 2 + 400 * 0.5 + 100 * 10) / 1e6)
+
+
+def test_a_price_of_zero_in_the_configuration_is_free() -> None:
+    with talking(Answer(text="x"), input_usd_per_million=0, output_usd_per_million=0) as talk:
+        assert talk.model.complete(PLAIN).usage.cost_usd == 0.0
+        assert talk.model.ceiling(PLAIN) == 0
+
+
+def test_a_server_of_ones_own_is_of_unknown_price_even_under_a_name_that_the_list_has() -> None:
+    with talking(Answer(text="x"), model="openai/gpt-4o-mini") as talk:
+        assert talk.model.complete(PLAIN).usage.cost_usd is None
+        assert talk.model.ceiling(PLAIN) is None
+
+
+def test_a_listed_price_is_known_also_where_the_list_leaves_out_the_provider(catalogue: Catalogue) -> None:
+    for name in ("gpt-4o-mini", "openai/gpt-4o-mini"):
+        facts = catalogue.facts(name)
+        assert (facts.pricing, facts.context_tokens) == ("known", 128_000)
+    assert catalogue.facts("groq/gpt-4o-mini").pricing == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("model", "pricing"),
+    [("ollama_chat/x", "free"), ("openai/x", "unknown"), ("huggingface/a/b", "unknown"), ("openrouter/a/b", "unknown")],
+)
+def test_a_price_that_nobody_lists_is_unknown_unless_the_model_runs_here(
+    catalogue: Catalogue, model: str, pricing: str
+) -> None:
+    facts = catalogue.facts(model)
+    assert facts.pricing == pricing
+    assert facts.cost(Usage(input_tokens=1000)) == (0.0 if pricing == "free" else None)
+
+
+def test_a_price_list_that_is_not_there_makes_prices_unknown(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    assert Catalogue(tmp_path / "none.json").facts("gpt-4o-mini").pricing == "unknown"
+
+
+def test_the_configured_context_and_answer_length_are_used() -> None:
+    with talking(Answer(text="x"), context_tokens=8000, max_output_tokens=700) as talk:
+        talk.model.complete(PLAIN)
+        assert talk.model.context_chars == 12_000
+    assert talk.server.requests[0]["max_tokens"] == 700
+
+
+def test_the_ceiling_is_never_below_the_cost() -> None:
+    prices = {"input_usd_per_million": 2.0, "output_usd_per_million": 10.0, "max_output_tokens": 100}
+    with talking(Answer(text="x", usage=(80, 100)), **prices) as talk:
+        ceiling, cost = talk.model.ceiling(ASKED), talk.model.complete(ASKED).usage.cost_usd
+    assert ceiling is not None and cost is not None and ceiling >= 1e6 * cost
+
+
+def test_claude_is_asked_to_cache_the_beginning_and_the_end_of_a_conversation() -> None:
+    prices = {"input_usd_per_million": 3.0, "output_usd_per_million": 15.0, "cached_input_usd_per_million": 0.3}
+    answer = Answer(text="Done.", calls=[("write_file", '{"path": "a"}')], usage=(5000, 10), cached=4000)
+    with talking(answer, model=CLAUDE, **prices) as talk:
+        reply = talk.model.complete(CONVERSATION)
+    (request,) = talk.server.requests
+    marked = [bool("cache_control" in str(message)) for message in request["messages"]]
+    assert marked == [True, False, True]
+    assert str(request).count("cache_control") == 2, "Anthropic takes four at most"
+    assert (reply.content, [call.name for call in reply.tool_calls]) == ("Done.", ["write_file"])
+    assert (reply.usage.input_tokens, reply.usage.cached_tokens) == (5000, 4000)
+    assert reply.usage.cost_usd == pytest.approx((1000 * 3 + 4000 * 0.3 + 10 * 15) / 1e6)
+
+
+def test_a_single_question_is_not_cached_and_no_one_elses_server_gets_marks() -> None:
+    with talking(Answer(text="x"), model=CLAUDE) as talk:
+        talk.model.complete(PLAIN)
+    assert "cache_control" not in str(talk.server.requests)
+    with talking(Answer(text="x")) as talk:
+        talk.model.complete(CONVERSATION)
+    assert "cache_control" not in str(talk.server.requests)
+
+
+def test_a_listed_price_is_worked_out_with_its_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    with talking(Answer(text="x", usage=(5000, 10), cached=4000)) as talk:
+        monkeypatch.setenv("ANTHROPIC_API_BASE", talk.server.base.removesuffix("/v1"))
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-mine")
+        reply = LitellmModel(CLAUDE).complete(PLAIN)
+    facts = Catalogue().facts(CLAUDE)
+    assert reply.usage.cost_usd == pytest.approx(
+        facts.cost(Usage(input_tokens=5000, output_tokens=10, cached_tokens=4000))
+    )
+
+
+def test_effort_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with talking(Answer(text="x"), effort="low") as talk:
+        talk.model.complete(PLAIN)
+    assert talk.server.requests[0]["reasoning_effort"] == "low"
+
+
+def test_claude_with_effort_goes_on_after_a_call_whose_thoughts_are_gone() -> None:
+    with talking(Answer(text="x"), model=CLAUDE, effort="low") as talk:
+        talk.model.complete(PLAIN)
+        talk.model.complete(CONVERSATION)
+    first, second = talk.server.requests
+    assert "thinking" in first and "thinking" not in second
+
+
+def test_settings_come_whole() -> None:
+    assert ModelSettings().model_dump(exclude_defaults=True) == {}
