@@ -105,7 +105,8 @@ def _problem(error: Any, place: tuple[str, ...]) -> str:
     value = error["input"]
     if isinstance(value, bool | int | float):
         return f"{name} is {str(value).lower()}: {message}."
-    if isinstance(value, str) and len(value) <= 40 and not _LIKE_A_KEY.search(value) and place[-1] != "api_key_env":
+    shown = isinstance(value, str) and len(value) <= 40 and not _LIKE_A_KEY.search(value)
+    if shown and place[-1] not in ("api_key_env", "base_url"):  # both may hold a key by mistake
         return f"{name} is {value!r}: {message}."
     return f"{name}: {message}."
 
@@ -133,8 +134,9 @@ def _line_of(text: str, place: tuple[str, ...]) -> int | None:
             path = (*inside, match[1].strip("\"'"))
         else:
             continue
-        if path and place[: len(path)] == path and (best is None or len(path) > best[0]):
-            best = (len(path), number)
+        shared = min(len(path), len(place))
+        if shared and place[:shared] == path[:shared] and (best is None or shared > best[0]):
+            best = (shared, number)
     return best[1] if best else None
 
 

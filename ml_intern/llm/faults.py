@@ -36,6 +36,7 @@ _BY_CLASS: tuple[tuple[str, Kind], ...] = (
     ("NotFoundError", "request"),
     ("BadRequestError", "request"),
 )
+_BY_STATUS: dict[int, Kind] = {401: "authentication", 402: "quota", 403: "authentication", 408: "time-out"}
 _OVERFLOW = re.compile(
     r"context.{0,20}(length|window|size)|maximum.{0,20}tokens|too many tokens|exceed.{0,30}context|prompt is too long",
     re.IGNORECASE,
@@ -109,6 +110,8 @@ def fault_of(error: Exception, secrets: Iterable[str] = ()) -> Fault:
         message = message.replace(secret, "(a key)") if len(secret) >= 6 else message
     message = _KEY_SHAPES.sub("(a key)", message)
     kind: Kind = next((kind for name, kind in _BY_CLASS if name in names), "request")
+    if kind == "request":
+        kind = _BY_STATUS.get(getattr(error, "status_code", 0), kind)
     if kind in ("rate limit", "request") and "request too large" in message.lower():
         kind = "overflow"  # no wait makes room for one request that is above the limit of a minute
     elif kind == "rate limit" and _QUOTA.search(message):

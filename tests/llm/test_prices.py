@@ -1,11 +1,12 @@
 """What a call costs: known, unknown or free, never a made-up zero; and what a provider is asked to cache."""
 
+from pathlib import Path
+
 import pytest
 
 from ml_intern.llm.catalogue import Catalogue
 from ml_intern.llm.gateway import LitellmModel
 from ml_intern.llm.protocol import Message, Request, ToolCall, Usage
-from ml_intern.settings import ModelSettings
 from tests.llm.scripted import ASKED, HELLO, PLAIN, WRITE, talking
 from tests.support.openai_server import Answer
 
@@ -63,7 +64,7 @@ def test_a_price_that_nobody_lists_is_unknown_unless_the_model_runs_here(
     assert facts.cost(Usage(input_tokens=1000)) == (0.0 if pricing == "free" else None)
 
 
-def test_a_price_list_that_is_not_there_makes_prices_unknown(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_price_list_that_is_not_there_makes_prices_unknown(tmp_path: Path) -> None:
     assert Catalogue(tmp_path / "none.json").facts("gpt-4o-mini").pricing == "unknown"
 
 
@@ -127,7 +128,3 @@ def test_claude_with_effort_goes_on_after_a_call_whose_thoughts_are_gone() -> No
         talk.model.complete(CONVERSATION)
     first, second = talk.server.requests
     assert "thinking" in first and "thinking" not in second
-
-
-def test_settings_come_whole() -> None:
-    assert ModelSettings().model_dump(exclude_defaults=True) == {}

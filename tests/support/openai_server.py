@@ -5,6 +5,7 @@ Whatever is posted to `…/messages` is answered in Anthropic's shape.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -21,10 +22,11 @@ from tests.support.anthropic_shape import anthropic_events, anthropic_message
 class Answer:
     """One reply. `calls`: (tool, arguments as JSON text). `status` other than 200 is an error with `text` as message.
 
-    `cut`: the connection breaks after that many bytes of the body. `ends_after`: a stream ends in good order after
-    that many chunks, with nothing that says so. `breaks_after`: after that many chunks the stream holds an error.
-    `pause`: seconds before each chunk. `cached`: tokens of the prompt that were read from a cache.
-    `finish`: why the reply ended; `none` leaves it out. `streams`: False answers a request for a stream with plain JSON. `indexed`: False gives every call index 0.
+    `finish`: why the reply ended; `none` leaves it out. `cut`: the connection breaks after that many bytes of the body.
+    `ends_after`: a stream ends in good order after that many chunks, with nothing that says so. `breaks_after`: after
+    that many chunks the stream holds an error. `pause`: seconds before each chunk. `cached`: tokens of the prompt that
+    were read from a cache. `streams`: False answers a request for a stream with plain JSON. `indexed`: False gives
+    every call the index 0.
     """
 
     text: str = ""
@@ -108,6 +110,10 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
 
         def log_message(self, *_: object) -> None:
             return
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # a client that has waited long enough goes away
+                super().handle()
 
         def do_GET(self) -> None:
             if self.path == "/api/tags":
