@@ -109,16 +109,17 @@ def fault_of(error: Exception, secrets: Iterable[str] = ()) -> Fault:
     for secret in secrets:
         message = message.replace(secret, "(a key)") if len(secret) >= 6 else message
     message = _KEY_SHAPES.sub("(a key)", message)
+    words = f"{message} {getattr(error, 'code', None) or ''}"
     kind: Kind = next((kind for name, kind in _BY_CLASS if name in names), "request")
     if kind == "request":
         kind = _BY_STATUS.get(getattr(error, "status_code", 0), kind)
     if kind in ("rate limit", "request") and "request too large" in message.lower():
         kind = "overflow"  # no wait makes room for one request that is above the limit of a minute
-    elif kind == "rate limit" and _QUOTA.search(message):
+    elif kind == "rate limit" and _QUOTA.search(words):
         # Some services word a limit of a minute like an empty account, but then they say when it ends.
         kind = "rate limit" if told_wait(message) is not None else "quota"
     elif kind == "request":
-        kind = _kind_by_words(message)
+        kind = _kind_by_words(words)
     elif kind == "overloaded" and "Connection error" in message:
         kind = "connection"  # litellm gives a cut connection the class of a server's error
     wait = wait_of(_headers(error), message) if kind in ("rate limit", "overloaded") else None
