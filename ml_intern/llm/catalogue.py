@@ -90,7 +90,8 @@ class Catalogue:
         entry = self._entry(model) or {}
         context = settings.context_tokens or _whole(entry.get("max_input_tokens"))
         longest = settings.max_output_tokens or _whole(entry.get("max_output_tokens"))
-        prices = _configured(settings) or ({} if settings.base_url else _listed(model, entry))
+        elsewhere = settings.base_url and provider_of(model) not in FREE  # the list's price is another service's
+        prices = _configured(settings) or ({} if elsewhere else _listed(model, entry))
         return Facts(context_tokens=context, max_output_tokens=longest, **prices)
 
     def _entry(self, model: str) -> dict[str, Any] | None:

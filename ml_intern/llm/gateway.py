@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import random
@@ -122,6 +123,8 @@ class LitellmModel:
         timeout = httpx.Timeout(self._settings.timeout_seconds, connect=_CONNECT_SECONDS)
         out: dict[str, Any] = {"timeout": timeout, "max_tokens": self._longest_answer()}
         out |= {"api_base": reach.base_url or None, "api_key": reach.key or None}
+        if provider_of(self._model).startswith("ollama"):
+            out["num_ctx"] = self.facts.usable_context_tokens  # else it cuts long prompts without a word
         if self._settings.effort:
             out |= {"reasoning_effort": self._settings.effort, "allowed_openai_params": ["reasoning_effort"]}
         if reach.base_url or provider_of(self._model) != "openai":
@@ -207,11 +210,14 @@ def _blanked_headers() -> dict[str, str]:
 
 
 def _litellm() -> Any:
-    # Both must be set before the import: it would fetch a price list and load a .env file otherwise.
+    # Before the import: it would fetch a price list and, for Claude, a list of headers, and load a .env file otherwise.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     import litellm
 
+    if "LITELLM_LOG" not in os.environ:  # its warnings would fall into the live view; what matters is raised
+        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     litellm.suppress_debug_info = True  # else it prints advice to stdout with every error
     litellm.disable_streaming_logging = True
     litellm.disable_hf_tokenizer_download = True  # else it may fetch a tokenizer to count what a server did not

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ml_intern.errors import InputError
 from ml_intern.llm.catalogue import Catalogue, Facts, Pricing
 from ml_intern.llm.local import LOCAL_SERVERS, LocalServer, local_models
-from ml_intern.llm.providers import FREE, VARIABLES, preflight, set_variables
+from ml_intern.llm.providers import VARIABLES, preflight, set_variables
 from ml_intern.settings import ModelSettings, Settings
 
 Source = Literal["built in", "configured", "environment", "local server", "list"]
@@ -106,10 +106,7 @@ def _needs(name: str, one: ModelSettings, environment: Mapping[str, str]) -> str
 
 def _local(catalogue: Catalogue, name: str) -> Facts:
     """A server on this machine may be a door to a paid service: only a kind that never is counts as free."""
-    facts = catalogue.facts(name, ModelSettings(base_url="http://127.0.0.1"))
-    if name.split("/")[0] in FREE:
-        return Facts(pricing="free", context_tokens=facts.context_tokens)
-    return facts
+    return catalogue.facts(name, ModelSettings(base_url="http://127.0.0.1"))
 
 
 def _table(server: LocalServer, name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_intern.llm.gateway import LitellmModel
-from ml_intern.llm.protocol import Delta, Message, Request, ToolSpec
+from ml_intern.llm.protocol import Delta, Message, Request, ToolCall, ToolSpec
 from ml_intern.settings import ModelSettings
 from tests.support.openai_server import Answer, OpenAIServer, in_turn, serving
 
@@ -18,6 +18,14 @@ WRITE = ToolSpec(
 HELLO = (Message(role="user", content="Hello"),)
 ASKED = Request(messages=HELLO, tools=(WRITE,))
 PLAIN = Request(messages=HELLO)
+CONVERSATION = Request(
+    messages=(
+        *HELLO,
+        Message(role="assistant", tool_calls=(ToolCall(id="1", name="write_file", arguments="{}"),)),
+        Message(role="tool", content="written", tool_call_id="1"),
+    ),
+    tools=(WRITE,),
+)
 STRUCTURED = Request(
     messages=HELLO, answer_name="claims", answer_schema={"type": "object", "properties": {"claims": {"type": "array"}}}
 )

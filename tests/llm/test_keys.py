@@ -1,6 +1,8 @@
 """A key goes to the service that it belongs to, and nowhere else; a missing one is named before anything is asked."""
 
 import contextlib
+import subprocess
+import sys
 
 import pytest
 
@@ -108,3 +110,25 @@ def test_a_model_without_settings_leaves_its_key_to_the_environment(monkeypatch:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
         assert LitellmModel("openai/x").complete(PLAIN).content == "Yes."
     assert talk.server.keys == ["Bearer sk-mine"]
+
+
+HOSTS = """
+import socket
+asked = []
+resolve = socket.getaddrinfo
+def noted(host, *rest, **more):
+    asked.append(host)
+    return resolve(host, *rest, **more)
+socket.getaddrinfo = noted
+from tests.llm.scripted import CONVERSATION, talking
+from tests.support.openai_server import Answer
+for model in ("openai/x", "anthropic/claude-sonnet-4-5", "ollama_chat/x"):
+    with talking(Answer(text="Yes."), model=model) as talk:
+        talk.model.complete(CONVERSATION)
+print(sorted(set(asked) - {"localhost"}))  # where an Ollama would be
+"""
+
+
+def test_no_other_host_is_asked_for_anything() -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", HOSTS], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("['127.0.0.1']", "")

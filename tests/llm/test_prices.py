@@ -6,19 +6,11 @@ import pytest
 
 from ml_intern.llm.catalogue import Catalogue
 from ml_intern.llm.gateway import LitellmModel
-from ml_intern.llm.protocol import Message, Request, ToolCall, Usage
-from tests.llm.scripted import ASKED, HELLO, PLAIN, WRITE, talking
+from ml_intern.llm.protocol import Usage
+from tests.llm.scripted import ASKED, CONVERSATION, PLAIN, talking
 from tests.support.openai_server import Answer
 
 CLAUDE = "anthropic/claude-sonnet-4-5"
-CONVERSATION = Request(
-    messages=(
-        *HELLO,
-        Message(role="assistant", tool_calls=(ToolCall(id="1", name="write_file", arguments="{}"),)),
-        Message(role="tool", content="written", tool_call_id="1"),
-    ),
-    tools=(WRITE,),
-)
 
 
 @pytest.fixture(scope="module")

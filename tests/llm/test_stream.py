@@ -65,6 +65,14 @@ def test_a_cut_stream_is_repeated_and_nothing_is_doubled(broken: Answer) -> None
     assert len(talk.server.requests) == 2
 
 
+@pytest.mark.parametrize("chunks", [1, 2, 3, 4])
+def test_a_stream_of_claude_that_is_cut_is_repeated(chunks: int) -> None:
+    claude = "anthropic/claude-sonnet-4-5"
+    with talking(Answer(text="Hello wor", ends_after=chunks), Answer(text="Hello world"), model=claude) as talk:
+        assert talk.model.complete(PLAIN).content == "Hello world"
+    assert len(talk.server.requests) == 2
+
+
 def test_a_stream_that_is_cut_every_time_is_an_error_that_may_have_cost_something() -> None:
     with talking(Answer(text="Hello", ends_after=2)) as talk, pytest.raises(ModelError) as caught:
         talk.model.complete(PLAIN)

@@ -1,6 +1,6 @@
 """A scripted OpenAI-compatible server on loopback: real clients talk to it; it answers what a test says, faults too.
 
-Whatever is posted to `…/messages` is answered in Anthropic's shape.
+Whatever is posted to `…/messages` is answered in Anthropic's shape, to `…/api/chat` in Ollama's.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.support.anthropic_shape import anthropic_events, anthropic_message
+from tests.support.ollama_shape import ollama_lines
 
 
 @dataclass(frozen=True)
@@ -124,17 +125,22 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path.endswith("/api/show"):  # litellm asks Ollama about a model before it sends tools
+                return self._send(200, b"{}", Answer())
             server.requests.append(body)
             server.headers.append({name.lower(): value for name, value in self.headers.items()})
             server.paths.append(self.path)
             answer = server.script(body)
             time.sleep(answer.delay)
-            claude = self.path.endswith("/messages")
+            claude, ollama = self.path.endswith("/messages"), self.path.endswith("/api/chat")
             if answer.status != 200:
                 error = {"message": answer.text, "type": "error", "code": answer.code or None}
                 self._send(answer.status, json.dumps({"error": error}).encode(), answer)
+            elif ollama:
+                self._stream(list(ollama_lines(body, answer))[: answer.ends_after], answer)
             elif body.get("stream") and answer.streams:
-                self._stream(list(anthropic_events(body, answer) if claude else _events(body, answer)), answer)
+                events = list(anthropic_events(body, answer))[: answer.ends_after] if claude else _events(body, answer)
+                self._stream(events, answer)
             else:
                 whole = anthropic_message(body, answer) if claude else _completion(body, answer)
                 self._send(200, json.dumps(whole).encode(), answer)
@@ -151,7 +157,7 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             if answer.cut is not None:
                 self.close_connection = True
 
-        def _stream(self, events: list[str], answer: Answer) -> None:
+        def _stream(self, events: Iterable[str], answer: Answer) -> None:
             """In pieces as they are written, as servers do; without the last, empty piece where it is cut."""
             self._head(200, "text/event-stream", answer, ("Transfer-Encoding", "chunked"))
             left = answer.cut
