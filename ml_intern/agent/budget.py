@@ -65,6 +65,10 @@ class Budget:
     def check(self) -> None:
         self._require(0)
 
+    def has_seconds(self, seconds: float) -> bool:
+        """Whether the wall clock leaves so much time."""
+        return self.limits.seconds is None or time.monotonic() + seconds - self._started < self.limits.seconds
+
     def reserve(self, ceiling: int | None) -> int:
         """Begins a call that costs at most `ceiling` micro-dollars (None: nobody knows); returns what is held."""
         if ceiling is None and self.limits.usd is not None and not self.limits.allow_unknown_price:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ml_intern.agent.budget import Budget
 from ml_intern.agent.conversation import as_data
-from ml_intern.agent.replies import RecordedReplies, request_digest
+from ml_intern.agent.replies import RecordedReplies, recorded_reply, request_digest
 from ml_intern.config import Config
 from ml_intern.errors import ModelError, PlanError
 from ml_intern.llm.protocol import LLM, Message, Reply, Request, ToolSpec
@@ -113,6 +113,15 @@ class Context:
         digest = "" if logged else request_digest(self.model.id, purpose, request)
         if digest and (known := self._recorded.take(digest)) is not None:
             return known
+        while True:
+            try:
+                return self._asked(purpose, request, digest)
+            except ModelError as error:
+                if error.wait is None:
+                    raise
+                self._sleep(error.wait, error)
+
+    def _asked(self, purpose: str, request: Request, digest: str) -> Reply:
         held = self.budget.reserve(self.model.ceiling(request))
         self.emit(
             "model.asked",
@@ -121,7 +130,7 @@ class Context:
             messages=len(request.messages),
             chars=sum(len(message.content) for message in request.messages),
             held=held,
-            sent=[] if logged else as_data(request.messages),
+            sent=as_data(request.messages) if digest else [],
             digest=digest,
         )
         started = time.monotonic()
@@ -131,19 +140,19 @@ class Context:
             self.budget.fail(error.unclear)
             self.emit("model.failed", purpose=purpose, error=str(error), unclear=error.unclear)
             raise
-        self.emit(
-            "model.replied",
-            purpose=purpose,
-            digest=digest,
-            content=reply.content,
-            tool_calls=[call.model_dump() for call in reply.tool_calls],
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cost_usd=reply.usage.cost_usd,
-            seconds=round(time.monotonic() - started, 4),
-        )
+        seconds = round(time.monotonic() - started, 4)
+        self.emit("model.replied", purpose=purpose, digest=digest, seconds=seconds, **recorded_reply(reply))
         self.budget.settle(reply.usage.cost_usd)
         return reply
+
+    def _sleep(self, seconds: float, error: ModelError) -> None:
+        """Until the provider takes calls again. Raises the error where that is after the end of the run's time."""
+        if not self.budget.has_seconds(seconds):
+            raise error
+        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + seconds))
+        self.emit("note", text=f"{error.what} It takes calls again at {until}; the run sleeps until then.")
+        if self.stop.wait(seconds):
+            raise KeyboardInterrupt
 
 
 def _problems(error: ValidationError) -> str:

@@ -21,12 +21,14 @@ _COMPACTED = "compacted"
 class Conversation:
     """`messages` as the model is shown them. `unanswered`: calls of its last reply that have no result yet; `begun`:
     the first of them may have been carried out. `open_turn`: the harness has not yet said its own about the last reply.
-    `past`: what a doom-loop detector has to see again: steps, texts, compactions."""
+    `problem`: what was odd about that reply. `past`: what a doom-loop detector has to see again: steps, texts,
+    compactions."""
 
     messages: list[Message]
     unanswered: list[ToolCall] = field(default_factory=list)
     begun: bool = False
     open_turn: bool = False
+    problem: str = ""
     ended: Ended | None = None
     past: list[Step | str] = field(default_factory=list)
     _turn: int = 0  # where in `past` the open turn begins
@@ -47,6 +49,7 @@ class Conversation:
                 self.messages.append(Message(role="assistant", content=data["content"], tool_calls=calls))
                 self.unanswered, self.begun, self.open_turn = list(calls), False, True
                 self._turn = len(self.past)
+                self.problem = data.get("problem", "")
             case "tool.intent":
                 self.begun = True
             case "tool.result":

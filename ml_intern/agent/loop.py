@@ -49,7 +49,7 @@ def _ask(
         _shorten(context, purpose, talk, memory.shortened(talk.messages), doom)
         reply = context.say(purpose, talk.messages, toolbox.specs())
     talk.messages.append(Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls))
-    talk.unanswered, talk.begun, talk.open_turn = list(reply.tool_calls), False, True
+    talk.unanswered, talk.begun, talk.open_turn, talk.problem = list(reply.tool_calls), False, True, reply.problem
 
 
 def _shorten(
@@ -100,7 +100,8 @@ def _step(
 
 def _tell(context: Context, purpose: str, talk: Conversation, circles: list[Circle], ladder: Ladder) -> None:
     """What the harness has to say about the turn: circles, the budget, a nudge after mere words."""
-    told = [ladder.climb(circle, talk.messages) for circle in circles]
+    told = [talk.problem] if talk.problem else []
+    told += [ladder.climb(circle, talk.messages) for circle in circles]
     told += [render_prompt("budget", share=share) for share in context.budget.notices()]
     if talk.messages[-1].role == "assistant" and not told:
         told = [render_prompt("nudge")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from typing import Any
 
 from ml_intern.llm.protocol import Reply, Request, ToolCall, Usage
 from ml_intern.session.events import Event
@@ -32,8 +33,36 @@ class RecordedReplies:
         return waiting.popleft() if waiting else None
 
 
+def recorded_reply(reply: Reply) -> dict[str, Any]:
+    """A reply as its event holds it."""
+    return {
+        "content": reply.content,
+        "reasoning": reply.reasoning,
+        "tool_calls": [call.model_dump() for call in reply.tool_calls],
+        "finish": reply.finish,
+        "problem": reply.problem,
+        "answered_by": reply.model,
+        "input_tokens": reply.usage.input_tokens,
+        "output_tokens": reply.usage.output_tokens,
+        "cached_tokens": reply.usage.cached_tokens,
+        "cost_usd": reply.usage.cost_usd,
+    }
+
+
 def _reply(event: Event) -> Reply:
     data = event.data
-    usage = Usage(input_tokens=data["input_tokens"], output_tokens=data["output_tokens"], cost_usd=data["cost_usd"])
-    calls = tuple(ToolCall.model_validate(call) for call in data["tool_calls"])
-    return Reply(content=data["content"], tool_calls=calls, usage=usage)
+    usage = Usage(
+        input_tokens=data["input_tokens"],
+        output_tokens=data["output_tokens"],
+        cached_tokens=data.get("cached_tokens", 0),
+        cost_usd=data["cost_usd"],
+    )
+    return Reply(
+        content=data["content"],
+        tool_calls=tuple(ToolCall.model_validate(call) for call in data["tool_calls"]),
+        usage=usage,
+        reasoning=data.get("reasoning", ""),
+        finish=data.get("finish", "stop"),
+        problem=data.get("problem", ""),
+        model=data.get("answered_by", ""),
+    )

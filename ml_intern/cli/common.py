@@ -20,6 +20,7 @@ from ml_intern.errors import MlInternError, SessionError
 
 if TYPE_CHECKING:
     from ml_intern.agent.context import Context
+    from ml_intern.llm.fallback import Switched
     from ml_intern.llm.protocol import LLM
     from ml_intern.plan.plan import Plan
     from ml_intern.run.sandbox.choice import Choice
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
     from ml_intern.session.store import SessionFolder
 
 
-def open_model(name: str, stop: threading.Event | None = None) -> LLM:
-    """`recipes`, or any litellm id; `stop` ends its waiting between two tries."""
+def open_model(name: str, stop: threading.Event | None = None, switched: Switched | None = None) -> LLM:
+    """`recipes`, or any litellm id; `stop` ends its waiting between two tries; `switched` is told where another model
+    answers in its place."""
     if name == "recipes":
         from ml_intern.recipes.player import RecipesModel
 
         return RecipesModel()
     from ml_intern.llm import models
 
-    return models.open_model(name, Config.from_environment(), stop)
+    return models.open_model(name, Config.from_environment(), stop, switched=switched)
 
 
 def approver(yes: bool) -> Callable[[Plan], bool]:
@@ -75,10 +77,10 @@ def gentle_stop(stop: threading.Event) -> Iterator[None]:
 
 
 def carry_out(
-    config: Config, folder: SessionFolder, settings: dict[str, Any], sandbox: Choice, view: str, yes: bool, new: bool
+    config: Config, folder: SessionFolder | None, settings: dict[str, Any], sandbox: Choice, view: str, yes: bool
 ) -> None:
-    """Runs or resumes a session, its scripts in `sandbox`, and reports its end. Raises what ended it, after it has been
-    logged."""
+    """Runs a new session, or goes on with that of `folder`, its scripts in `sandbox`, and reports its end. Raises what
+    ended it, after it has been logged."""
     from rich.console import Console
 
     from ml_intern.agent.budget import Budget, BudgetLimits, Spent, micro_dollars
@@ -87,9 +89,21 @@ def carry_out(
     from ml_intern.run.compute.local import LocalCompute
     from ml_intern.session.log import EventLog
     from ml_intern.session.state import fold
+    from ml_intern.session.store import SessionStore
 
     watcher = _view(view, settings)
     plan_text = settings["plan_text"]
+    stop = threading.Event()
+    stronger = settings.get("stronger_model", "")
+    opened: list[Context] = []
+
+    def switched(before: str, after: str, why: str) -> None:
+        opened[0].emit("note", text=f"{after} answers in the place of {before}: {why}")
+
+    # Before anything is written or started: a missing key is said at once.
+    model = open_model(settings["model"], stop, switched)
+    stronger_model = open_model(stronger, stop, switched) if stronger else None
+    folder = folder or SessionStore(config.sessions).create()
     compute = LocalCompute(replace(sandbox, warm=settings.get("warm_start", True)), settings["jobs"])
     compute.warm_up()
     known = redactor()
@@ -104,21 +118,20 @@ def carry_out(
         held = state.held + state.held_open
         micro = micro_dollars(state.cost_usd)
         spent = Spent(iterations=state.iterations, micro=micro, held=held, seconds=state.seconds)
-        stop = threading.Event()
-        stronger = settings.get("stronger_model", "")
         context = Context(
             config=config,
             folder=folder,
             log=log,
-            model=open_model(settings["model"], stop),
-            stronger=open_model(stronger, stop) if stronger else None,
+            model=model,
+            stronger=stronger_model,
             stop=stop,
             budget=Budget(limits, spent),
             compute=compute,
             approve=approver(yes),
             listeners=[watcher],
         )
-        if new:
+        opened.append(context)
+        if not log.events:
             folder.keep_source(settings["paper"])
             context.emit("session.created", settings=settings)
         else:

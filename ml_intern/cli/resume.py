@@ -67,7 +67,7 @@ def resume(
     view = "json" if json_lines else "quiet" if quiet else "live"
     # Never a weaker one than before by itself: where that one is not to be had here, a person has to say so.
     chosen = choose(sandbox or state.sandbox or state.settings.get("sandbox", "auto"), config.home)
-    carry_out(config, folder, settings, chosen, view, yes, new=False)
+    carry_out(config, folder, settings, chosen, view, yes)
 
 
 def _fetched(

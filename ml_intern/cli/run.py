@@ -46,7 +46,6 @@ def run(
 ) -> None:
     """Test a paper's claims: plan, approve, build, run, judge, publish."""
     from ml_intern.run.selfcheck import choose
-    from ml_intern.session.store import SessionStore
     from ml_intern.session.sync.remote import DEFAULT_NAME
 
     if bool(paper) == bool(plan):
@@ -82,4 +81,4 @@ def run(
         "sync": (repo or DEFAULT_NAME) if sync or repo else "",
     }
     view = "json" if json_lines else "quiet" if quiet else "live"
-    carry_out(config, SessionStore(config.sessions).create(), settings, chosen, view, yes, new=True)
+    carry_out(config, None, settings, chosen, view, yes)

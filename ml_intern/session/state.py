@@ -96,6 +96,8 @@ def _step(state: State, event: Event) -> State:
             cost = data.get("cost_usd")
             changes |= {"cost_usd": state.cost_usd + (cost or 0.0), "cost_unknown": state.cost_unknown or cost is None}
             changes["held_open"] = 0
+            if (by := data.get("answered_by")) and by not in state.models:
+                changes["models"] = (*state.models, by)
         case "model.failed":
             changes |= {"held": state.held + (state.held_open if data["unclear"] else 0), "held_open": 0}
         case "experiment.built":

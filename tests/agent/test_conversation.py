@@ -258,3 +258,43 @@ def test_a_model_that_did_not_answer_is_asked_again_on_resume(tmp_path: Path) ->
     ended, events = play(tmp_path / "s", ByTurn([said(call("finish", "now"))]), Workspace())
     assert ended.note == "now"
     assert [e.type for e in events].count("conversation.started") == 1
+
+
+def test_a_limit_that_names_its_reset_is_slept_through(tmp_path: Path) -> None:
+    class Limited(ByTurn):
+        failed = 0
+
+        def complete(self, request: Request) -> Reply:
+            self.failed += 1
+            if self.failed == 1:
+                error = ModelError("The model did not answer: rate limit.")
+                error.wait = 0.05
+                raise error
+            return super().complete(request)
+
+    ended, events = play(tmp_path / "s", Limited([said(call("finish", "later"))]), Workspace())
+    assert ended.note == "later"
+    assert [e.type for e in events].count("model.asked") == 2
+    assert any(e.type == "note" and "sleeps until then" in e.data["text"] for e in events)
+
+
+def test_a_limit_beyond_the_runs_own_time_is_not_waited_for(tmp_path: Path) -> None:
+    class Limited(ByTurn):
+        def complete(self, request: Request) -> Reply:
+            error = ModelError("The model did not answer: quota.")
+            error.wait = 3600.0
+            raise error
+
+    with opened(tmp_path / "s", Limited([])) as context:
+        context.budget = Budget(BudgetLimits(seconds=60))
+        with pytest.raises(ModelError, match="quota"):
+            work(context, "build e", "Do it.", Workspace().toolbox(), Ladder(context, {}))
+
+
+def test_what_was_odd_about_a_reply_is_told_to_the_model_also_after_a_crash(tmp_path: Path) -> None:
+    cut = Reply(content="I write", problem="Your reply was cut: write less at once.", finish="length")
+    model = ByTurn([cut, said(call("finish"))])
+    with pytest.raises(Killed):
+        play(tmp_path / "s", model, Workspace(), die_on="model.replied")
+    play(tmp_path / "s", model, Workspace())
+    assert model.requests[-1][-1].content.startswith("Your reply was cut")

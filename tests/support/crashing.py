@@ -112,7 +112,7 @@ def main() -> None:
     from ml_intern.cli import common
     from ml_intern.cli import main as command_line
 
-    common.open_model = lambda *_: ZooModel()  # type: ignore[assignment]
+    common.open_model = lambda *_, **__: ZooModel()  # type: ignore[assignment]
     boundaries = Boundaries(int(sys.argv[1]))
     boundaries.in_writes()
     for name in ("fsync", "fdatasync", "replace", "rename", "truncate", "ftruncate", "unlink", "mkdir"):
