@@ -32,7 +32,8 @@ Listener = Callable[[Event], None]
 @dataclass
 class Context:
     """One run in progress. `approve` shows a plan to a person and says yes or no. `stop` is set by Ctrl-C.
-    `stronger` is asked where `model` goes in circles. `state` is the fold of the log, kept up to date."""
+    `stronger` is asked where `model` goes in circles. `clean` takes secrets out of a
+    text. `state` is the fold of the log, kept up to date."""
 
     config: Config
     folder: SessionFolder
@@ -44,6 +45,7 @@ class Context:
     listeners: Sequence[Listener] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     stronger: LLM | None = None
+    clean: Callable[[str], str] = lambda text: text
 
     def __post_init__(self) -> None:
         self.state = fold(self.log.events)

@@ -36,7 +36,7 @@ def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | 
     read = read_phase(context, paper) if paper else None
     plan = plan_phase(context, read, plan_text, scale)
     approve_phase(context, plan)
-    ledger = Ledger(context.folder.ledger)
+    ledger = Ledger(context.folder.ledger, context.clean)
     mention(context, ledger)
     planned = sum(experiment.runs for experiment in plan.experiments)
     context.emit("phase.started", phase="experiments", runs=max(0, planned - len(ledger.evidence)))

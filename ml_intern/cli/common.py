@@ -129,6 +129,7 @@ def carry_out(
             compute=compute,
             approve=approver(yes),
             listeners=[watcher],
+            clean=lambda text: known.text(text, guess=True)[0],
         )
         opened.append(context)
         if not log.events:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ def canonical_hash(value: Any) -> str:
 
 
 class Ledger:
-    """Append-only and thread-safe. Opening checks the chain; a torn last line is moved aside."""
+    """Append-only and thread-safe. Opening checks the chain; a torn last line is moved aside. `clean` takes secrets out
+    of what a script had to say."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, clean: Callable[[str], str] = lambda text: text) -> None:
+        self.path, self._clean = path, clean
         self._lock = threading.Lock()
         self._drop_torn_tail()
         self.evidence = read_ledger(path) if path.exists() else ()
@@ -36,6 +38,7 @@ class Ledger:
     def append(self, evidence: Evidence) -> None:
         """Durable when it returns. Raises MlInternError on a full disk; the ledger then ends as it did before."""
         with self._lock:
+            evidence = evidence.model_copy(update={"detail": self._clean(evidence.detail)})
             body = evidence.model_dump(mode="json")
             digest = canonical_hash({"evidence": body, "previous": self._last})
             record = {"evidence": body, "previous": self._last, "hash": digest}
