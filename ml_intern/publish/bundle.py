@@ -49,6 +49,8 @@ def publish(given: PublishInput, out: Path) -> Path:
     if out.exists() and any(out.iterdir()) and _session_of(out) != given.session:
         raise MlInternError(f"{out} is not empty.", "it holds something else", "Choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
+    for left in out.parent.glob(f".{out.name}.*.part"):  # by a crash in the middle of this
+        shutil.rmtree(left, ignore_errors=True)
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
         _write(given, part)

@@ -2,12 +2,15 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ml_intern
+from ml_intern.session.log import EventLog
+from tests.e2e.conftest import ROOT, ml_intern
 from tests.support.hub import ServedHub, serve_hub
 from tests.support.zoo import Life, finish, live, outcome
 
@@ -21,6 +24,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedHub]:
         monkeypatch.setenv("HF_ENDPOINT", served.site)
         monkeypatch.setenv("HF_TOKEN", "hf_plantedsecret")
         monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+        monkeypatch.setenv("OPENAI_API_KEY", "none")  # looked for before a session of openai/zoo goes on
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         yield served
 
@@ -57,6 +61,25 @@ def test_started_killed_uploaded_resumed_elsewhere_it_ends_as_if_nothing_had_hap
         hub.repository("dataset", REPO).head).values())  # fmt: skip
     late = ml_intern("resume", "--yes", "--sync", home=here)
     assert late.returncode == 1 and "has gone on elsewhere" in late.stderr, "the first machine is told"
+
+
+def test_killed_in_the_middle_of_an_upload_what_is_on_the_hub_is_whole(hub: ServedHub, tmp_path: Path) -> None:
+    undisturbed = live(tmp_path / "undisturbed")
+    here, there = tmp_path / "here", tmp_path / "there"
+    killed_in_the_middle(here, undisturbed.boundaries)
+    assert ml_intern("sessions", "upload", home=here).returncode == 0
+    with EventLog(next(here.glob("sessions/*/events.jsonl"))) as log:
+        log.append("note", text="more to upload")
+    hub.faults.before("POST /api/datasets/ada/ml-intern-sessions/commit/", lambda: killing[0].kill())
+    killing = [subprocess.Popen([sys.executable, "-m", "ml_intern.cli.main", "sessions", "upload"], cwd=ROOT,
+                                env={**os.environ, "ML_INTERN_HOME": str(here)})]  # fmt: skip
+    assert killing[0].wait(60) == -9
+    uploaded = ml_intern("sessions", "upload", home=here)
+    assert uploaded.returncode == 0, uploaded.stderr
+    (locator,) = re.findall(r"hf://\S+", uploaded.stdout)
+    moved = live(there, locator=locator)
+    assert moved.code == 0, moved.said
+    assert outcome(there) == outcome(tmp_path / "undisturbed")
 
 
 def test_what_would_be_uploaded_is_listed_without_the_network(hub: ServedHub, tmp_path: Path) -> None:

@@ -277,3 +277,24 @@ def test_a_real_limit_on_a_file_stops_it_too(tmp_path: Path) -> None:
     count, told = done.stdout.split()
     assert told == "True" and int(count) == len(read_log(tmp_path / "events.jsonl")) > 5
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 5000
+
+
+def test_on_a_full_disk_the_log_ends_whole_and_goes_on_with_more_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        with EventLog(disk / "events.jsonl") as log:
+            with pytest.raises(SessionError, match="No space left on device"):
+                for _ in range(100_000):
+                    log.append("note", text="x" * 900)
+            kept = len(log.events)
+            with pytest.raises(SessionError, match="No space left on device"):
+                log.append("tool.result", result="y" * (LONGEST + 1))
+            subprocess.run(["mount", "-o", "remount,size=2m", str(disk)], check=True)
+            log.append("note", text="more room")
+        events = read_log(disk / "events.jsonl")
+        assert kept > 500 and len(events) == kept + 1 and events[-1].data == {"text": "more room"}
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -12,6 +12,7 @@ from huggingface_hub import constants
 
 from ml_intern.errors import InputError, SessionError
 from ml_intern.redaction import Redactor
+from ml_intern.session.disk import write_whole
 from ml_intern.session.log import EventLog
 from ml_intern.session.state import fold
 from ml_intern.session.store import SessionFolder, SessionStore
@@ -22,6 +23,7 @@ from ml_intern.session.sync.remote import Remote, SyncError
 from ml_intern.session.sync.upload import GoneElsewhere, Uploader
 from tests.support.hub import Fault, ServedHub, serve_hub
 from tests.support.session import FINAL, measure, write_session
+from tests.test_redaction import PLANTS
 
 REPO = "ada/ml-intern-sessions"
 SECRET = "hf_" + "Qw7zXc9Lm2" * 4
@@ -146,6 +148,35 @@ def test_no_secret_leaves_and_the_audit_says_where_it_was(world: World) -> None:
     came = world.fetch(folder.id)
     assert "[redacted" in (came.folder.root / "workspace" / "park" / "train.py").read_text()
     assert came.folder.events()[-2].data["result"].count("[redacted") == 1
+
+
+def test_of_all_planted_secrets_none_is_in_the_upload(world: World) -> None:
+    """Each in a run's log, in a call's result and in a script; those of one line in a file's name, too."""
+    folder = write_session(world.here)
+    texts = {name: (text, piece) for name, (text, piece) in PLANTS.items() if piece}
+    assert len(texts) >= 30
+    with EventLog(folder.log) as log:
+        for number, (text, _) in enumerate(texts.values()):
+            write_whole(folder.run("r0") / f"{number}.log", f"before\n{text}\nafter\n")
+            log.append(
+                "tool.result", purpose="p", id="1", name="read_file", result=f"before {text} after", failed=False
+            )
+        for number, name in enumerate(("file name", "git remote")):
+            text = PLANTS[name][0].replace("/", "_")[:200]
+            write_whole(folder.run("r0") / "out" / f"{number}-{text}.txt", "x")
+    world.uploader(folder).upload()
+    everything = b"\n".join([*world.files().values(), *(name.encode() for name in world.files())])
+    assert [name for name, (_, piece) in texts.items() if _forms(piece) & _found(everything, piece)] == []
+    assert everything.count(b"[redacted") >= 2 * len(texts)
+
+
+def _forms(piece: str) -> set[bytes]:
+    """As it stands, and as it stands inside JSON."""
+    return {piece.encode(), json.dumps(piece)[1:-1].encode()}
+
+
+def _found(content: bytes, piece: str) -> set[bytes]:
+    return {form for form in _forms(piece) if form in content}
 
 
 def test_a_secret_in_what_a_resume_checks_makes_the_copy_one_to_read_only(world: World) -> None:

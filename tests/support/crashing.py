@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import httpx
+
 from ml_intern.llm.protocol import Reply, Request, ToolCall, Usage
 from tests.judge.workshop import HONEST
 
@@ -119,6 +121,7 @@ def main() -> None:
         boundaries.around(os, name)
     boundaries.around(subprocess.Popen, "__init__")
     boundaries.around(socket, "send_fds")  # a run is handed to its supervisor
+    boundaries.around(httpx.Client, "send")  # the Hub
     sys.argv = ["ml-intern", *sys.argv[2:]]
     try:
         command_line.main()
