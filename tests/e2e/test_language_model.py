@@ -10,6 +10,8 @@ import pytest
 
 from tests.e2e.conftest import ml_intern
 from tests.judge.workshop import DATA, PREDICT, TRAIN, changed
+from tests.support.crashing import CLAIM
+from tests.support.crashing import EXPERIMENT as ZOO
 from tests.support.openai_server import Answer, call, in_turn, serving
 
 PAPER = r"""
@@ -20,24 +22,8 @@ A zebra that sees all six features is more accurate than an okapi, which sees on
 The okapi is faster to train. We also reach 99.9\% on a secret benchmark.
 \end{document}
 """
-CLAIM: dict[str, Any] = {
-    "statement": "A zebra is more accurate than an okapi.",
-    "quote": "A zebra that sees all six features is more accurate than an okapi, which sees one.",
-    "anchor": "sec:1/par:1", "kind": "direction", "method": "zebra", "baseline": "okapi", "metric": "accuracy",
-    "higher_is_better": True,
-}  # fmt: skip
 INVENTED = {**CLAIM, "quote": "Zebras win by 12.3 points over all okapis."}
-EXPERIMENT: dict[str, Any] = {
-    "id": "zoo", "title": "zebra against okapi",
-    "data": {"name": "made up", "revision": "data.py", "inputs": ["x"], "label": "y"},
-    "variants": [{"name": "zebra", "settings": {"features": 6}}, {"name": "okapi", "settings": {"features": 1}}],
-    "seeds": {"explore": 1, "confirm": 3, "extra": 0},
-    "metrics": [{"name": "accuracy"}],
-    "select": {"name": "accuracy", "rows": "validation"}, "select_higher_is_better": True,
-    "tests": [{"claim": "C1", "kind": "direction", "metric": {"name": "accuracy"}, "higher_is_better": True,
-               "contrast": {"zebra": 1, "okapi": -1}, "minimal_effect": 0.05}],
-    "setting": "analogue",
-}  # fmt: skip
+EXPERIMENT: dict[str, Any] = ZOO | {"seeds": {"explore": 1, "confirm": 3, "extra": 0}}
 CRASHING = changed(TRAIN, "generator = np.random.default_rng(args.seed)", "generator = np.random.default_rng(seed)")
 
 
