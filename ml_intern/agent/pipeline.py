@@ -127,11 +127,12 @@ def pinned(plan: Plan, by: Broker) -> Plan:
 
 
 def approve_phase(context: Context, plan: Plan) -> None:
-    """Frozen by hash once approved; a plan that changed after that needs a new approval."""
+    """Frozen by hash once approved; a plan that changed after that needs a new approval, and so does one that came from
+    elsewhere: nobody here has seen what it downloads and runs."""
     approved = context.state.plan
-    if approved == plan.digest():
+    if approved == plan.digest() and not context.state.unapproved:
         return
-    if approved:
+    if approved and approved != plan.digest():
         raise MlInternError(
             "The plan was changed after it was approved.",
             f"{context.folder.plan} has another hash than the approved plan",

@@ -103,11 +103,12 @@ def carry_out(
     # Before anything is written or started: a missing key is said at once.
     model = open_model(settings["model"], stop, switched)
     stronger_model = open_model(stronger, stop, switched) if stronger else None
+    fresh = folder is None
     folder = folder or SessionStore(config.sessions).create()
     compute = LocalCompute(replace(sandbox, warm=settings.get("warm_start", True)), settings["jobs"])
     compute.warm_up()
     known = redactor()
-    with EventLog(folder.log, lambda data: known.data(data)[0]) as log, contextlib.closing(compute):
+    with EventLog(folder.log, lambda data: known.data(data)[0], there=not fresh) as log, contextlib.closing(compute):
         state = fold(log.events)
         limits = BudgetLimits(
             iterations=settings["max_iterations"],

@@ -52,13 +52,24 @@ def main() -> None:
     try:
         app()
     except MlInternError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error: {_printable(str(error))}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.echo("Interrupted.", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder of somebody else: no fault of the program's
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"Error: {_printable(where + (error.strerror or str(error)))}", err=True)
+        sys.exit(1)
+
+
+def _printable(text: str) -> str:
+    """What an error tells of may come from a paper, a script or another machine."""
+    from ml_intern.read.show import printable
+
+    return printable(text)
 
 
 if __name__ == "__main__":

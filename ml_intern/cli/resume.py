@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +10,10 @@ import typer
 
 from ml_intern.cli.common import carry_out
 from ml_intern.config import Config
+from ml_intern.errors import InputError
 
 if TYPE_CHECKING:
+    from ml_intern.session.state import State
     from ml_intern.session.store import SessionFolder, SessionStore
 
 
@@ -37,6 +40,7 @@ def resume(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Go on with a session: what is in its log and ledger is not done again. Its settings come back with it."""
+    from ml_intern.read.show import printable
     from ml_intern.run.selfcheck import choose
     from ml_intern.session.store import SessionStore
     from ml_intern.session.sync.remote import DEFAULT_NAME
@@ -50,7 +54,7 @@ def resume(
         folder = store.find(session)
     state = folder.state()
     if state.status == "finished":
-        typer.echo(f"Session {folder.id} is finished: {state.published}")
+        typer.echo(f"Session {folder.id} is finished: {printable(state.published)}")
         return
     given: dict[str, Any] = {
         "model": model or None,
@@ -64,16 +68,54 @@ def resume(
     settings = {**state.settings, **{name: value for name, value in given.items() if value is not None}}
     if sync is False or sync or repo:
         settings["sync"] = "" if sync is False else repo or state.synced or DEFAULT_NAME
+    if state.came:
+        settings["paper"] = str(folder.kept_source(str(settings["paper"])) or settings["paper"])
+        _require_own_word(folder, state, settings, yes)
     view = "json" if json_lines else "quiet" if quiet else "live"
     # Never a weaker one than before by itself: where that one is not to be had here, a person has to say so.
     chosen = choose(sandbox or state.sandbox or state.settings.get("sandbox", "auto"), config.home)
     carry_out(config, folder, settings, chosen, view, yes)
 
 
+def _require_own_word(folder: SessionFolder, state: State, settings: dict[str, Any], yes: bool) -> None:
+    """Whoever uploaded a session chose its paper, model and limits; it goes on with the keys, and on the account, of
+    whoever resumes it. Raises InputError where nobody says that it may."""
+    from ml_intern.read.show import printable
+
+    paper = str(settings["paper"])
+    named = Path(paper).expanduser()
+    if paper and not folder.paper.exists() and named.exists() and not named.is_relative_to(folder.root):
+        raise InputError(
+            "The session names a paper on this machine that did not come with it.",
+            printable(paper),
+            "If it is the right one, begin anew: ml-intern run --paper PATH",
+        )
+    money = "no limit of money" if settings.get("budget_usd") is None else f"${settings['budget_usd']} at most"
+    lines = {
+        "from": state.came,
+        "paper": state.title or paper,
+        "models": ", ".join(str(one) for key in ("model", "stronger_model") if (one := settings.get(key))),
+        "limits": f"{settings.get('max_iterations')} model calls, {state.iterations} of them made; {money}",
+    }
+    if yes:
+        return
+    for name, text in lines.items():
+        typer.echo(f"{name:>7}: {printable(text)}", err=True)
+    if not sys.stdin.isatty():
+        raise InputError(
+            "Nobody is there to say that this session, which came from elsewhere, goes on.",
+            "it would use your keys and this machine as it is told above",
+            "Run with --yes, or on a terminal; --model, --max-iterations and --budget-usd change it.",
+        )
+    if not typer.confirm("Go on with it, on your account?", err=True):
+        raise typer.Exit(5)
+
+
 def _fetched(
     config: Config, store: SessionStore, locator: str, take_over: bool, lease: bool
 ) -> tuple[SessionFolder, str]:
     """The session brought here from the Hub, and its repository."""
+    from ml_intern.read.show import printable
     from ml_intern.session.sync.download import fetch
     from ml_intern.session.sync.remote import Remote
 
@@ -81,9 +123,9 @@ def _fetched(
     if came.new:
         typer.echo(f"Session {came.folder.id} came from {came.repo}: {came.manifest.events} events.", err=True)
         for words in came.manifest.left_out:
-            typer.echo(f"did not come along: {words}", err=True)
+            typer.echo(f"did not come along: {printable(words)}", err=True)
         for name in came.manifest.changed:
-            typer.echo(f"came without its secrets: {name}", err=True)
+            typer.echo(f"came without its secrets: {printable(name)}", err=True)
     else:
         typer.echo(f"Session {came.folder.id} is here already, and as far as the copy on the Hub.", err=True)
     return came.folder, came.repo

@@ -72,8 +72,9 @@ def search(words: Annotated[str, typer.Argument(help="Words in any case, as they
     for folder in _store().all():
         try:
             hits = hits_in(folder, words)
-        except SessionError as error:
-            typer.echo(f"{folder.id}  {error.what}", err=True)
+        except (SessionError, OSError) as error:
+            what = error.what if isinstance(error, SessionError) else error.strerror or str(error)
+            typer.echo(f"{folder.id}  {printable(what)}", err=True)
             continue
         for hit in hits[:10]:
             typer.echo(f"{folder.id}  {hit.seq:>5} {hit.type:<20} {printable(hit.line)[:160]}")
@@ -94,7 +95,8 @@ def remove(
     from ml_intern.session.catalogue import entry
     from ml_intern.session.catalogue import remove as remove_one
 
-    entries = [entry(_store().find(one)) for one in session]
+    store = _store()
+    entries = [entry(folder) for folder in {one.id: one for one in map(store.find, session)}.values()]
     _confirm(entries, yes)
     for one in entries:
         remove_one(one.folder)
@@ -147,9 +149,9 @@ def _line(one: Entry) -> str:
     from ml_intern.ui.session import bytes_in_words
 
     if one.state is None:
-        return f"{one.folder.id}  damaged: {one.problem.splitlines()[0]}"
+        return f"{one.folder.id}  damaged: {printable(one.problem.splitlines()[0])}"
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.state.updated))
-    about = printable(one.state.title or one.state.settings.get("paper", ""))[:60]
+    about = " ".join(printable(one.state.title or str(one.state.settings.get("paper", ""))).split())[:60]
     room = bytes_in_words(size(one.folder))
     return f"{one.folder.id}  {when}  {one.status:<11}  {one.state.runs:>4} runs  {room:>8}  {about}"
 

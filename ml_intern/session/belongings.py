@@ -68,7 +68,12 @@ def _evidence(folder: SessionFolder, events: Sequence[Event]) -> Iterator[tuple[
 
 def _files(folder: SessionFolder, *places: Path | None) -> Iterator[tuple[str, Source]]:
     for place in places:
-        for path in sorted(place.rglob("*")) if place and place.is_dir() else [place] if place else []:
+        if place is None:
+            continue
+        if not place.is_relative_to(folder.root) or ".." in place.relative_to(folder.root).parts:
+            # Log and ledger may have come from anybody: what they name is not fetched from elsewhere on this machine.
+            raise SessionError(f"Session {folder.id} names a file outside itself.", str(place))
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             inside = path.relative_to(folder.root)
             if path.is_file() and not path.is_symlink() and _travels(inside):
                 yield inside.as_posix(), path

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ml_intern.errors import SessionError
-from ml_intern.session.log import held_by, is_held
+from ml_intern.session.log import held_still, is_held
 from ml_intern.session.state import State
 from ml_intern.session.store import SessionFolder, SessionStore
+
+_ABANDONED = 86_400.0  # seconds after which nobody works any more on what is half there
 
 
 class Entry(NamedTuple):
@@ -26,7 +28,7 @@ class Entry(NamedTuple):
     @property
     def age(self) -> float:
         """Seconds since its last event."""
-        updated = self.state.updated if self.state else self.folder.log.stat().st_mtime
+        updated = self.state.updated if self.state else self.folder.root.stat().st_mtime
         return max(0.0, time.time() - updated)
 
 
@@ -43,6 +45,8 @@ def entry(folder: SessionFolder) -> Entry:
         state = folder.state()
     except SessionError as error:
         return Entry(folder, "damaged", None, str(error))
+    except OSError as error:
+        return Entry(folder, "damaged", None, f"Its log cannot be read: {error.strerror or error}")
     stopped = state.status in ("running", "new") and not is_held(folder.log)
     return Entry(folder, "stopped" if stopped else state.status, state)
 
@@ -77,10 +81,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 def remove(folder: SessionFolder) -> None:
     """All of it. Raises SessionError where somebody works on it. A crash in between leaves no half session."""
-    if is_held(folder.log):
-        raise SessionError(f"Session {folder.id} is being worked on{held_by(folder.log)}.", next="Stop it first.")
     aside = folder.root.with_name(f".removed-{folder.id}")
-    folder.root.rename(aside)
+    with held_still(folder.log):
+        folder.root.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -94,11 +97,15 @@ def prunable(store: SessionStore, older_than: float, statuses: tuple[str, ...], 
 
 
 def left_overs(store: SessionStore) -> list[str]:
-    """Removes what an interrupted removal left; names what it was."""
+    """Removes what an interrupted removal left, and a fork or a download that was interrupted a day ago or earlier;
+    names what it was."""
     gone = []
-    for path in store.root.glob(".removed-*") if store.root.is_dir() else ():
-        shutil.rmtree(path, ignore_errors=True)
-        gone.append(path.name.removeprefix(".removed-"))
+    for path in sorted(store.root.glob(".*-*")) if store.root.is_dir() else ():
+        kind, _, name = path.name.partition("-")
+        old = time.time() - path.lstat().st_mtime > _ABANDONED
+        if kind == ".removed" or (kind in (".forking", ".coming") and old):
+            shutil.rmtree(path, ignore_errors=True)
+            gone.append(name)
     return gone
 
 

@@ -5,16 +5,17 @@ What the log's events up to that moment speak of comes along; scripts that were 
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from ml_intern.errors import InputError
+from ml_intern.errors import InputError, SessionError
 from ml_intern.session.belongings import belongings
 from ml_intern.session.blobs import Blobs, named_in
-from ml_intern.session.disk import sync_tree, write_whole
-from ml_intern.session.events import GENESIS, Event, parsed
-from ml_intern.session.log import EventLog
+from ml_intern.session.disk import sync, sync_tree, write_whole
+from ml_intern.session.events import GENESIS, Event
+from ml_intern.session.log import EventLog, parsed_line
 from ml_intern.session.store import SessionFolder, SessionStore
 
 
@@ -22,7 +23,7 @@ def fork(store: SessionStore, origin: SessionFolder, at: int | None) -> SessionF
     """`at`: the last event that is kept; None: all that is good. Raises InputError, SessionError."""
     lines, events = _prefix(origin.log, at)
     whole = [event.model_copy(update={"data": origin.blobs.whole(event.data)}) for event in events]
-    folder = store.create()
+    folder = store.create(".forking-")
     try:
         _copy_blobs(origin.blobs, folder.blobs, events)
         for name, source in belongings(origin, whole):
@@ -30,18 +31,33 @@ def fork(store: SessionStore, origin: SessionFolder, at: int | None) -> SessionF
         sync_tree(folder.root)
         write_whole(folder.log, b"".join(lines))
         with EventLog(folder.log) as log:
+            _keep_strange(origin, len(events), log)
             log.append("session.forked", origin=origin.id, seq=len(events) - 1)
+        (folder.root / "holder.json").unlink(missing_ok=True)
+        done = SessionFolder(store.root / folder.id.removeprefix(".forking-"))
+        folder.root.rename(done.root)
+        sync(store.root)
     except BaseException:
         shutil.rmtree(folder.root, ignore_errors=True)
         raise
-    return folder
+    return done
+
+
+def _keep_strange(origin: SessionFolder, kept: int, log: EventLog) -> None:
+    """That a session came from elsewhere is said in its log where it arrived; a fork at an earlier event came from
+    there no less."""
+    with contextlib.suppress(SessionError):
+        for event in origin.events()[kept:]:
+            if event.type == "session.fetched":
+                log.append("session.fetched", **event.data)
+                return
 
 
 def _prefix(path: Path, at: int | None) -> tuple[list[bytes], list[Event]]:
     lines: list[bytes] = []
     events: list[Event] = []
     for line in path.read_bytes().split(b"\n")[:-1]:
-        event = parsed(line + b"\n", len(events), events[-1].checksum if events else GENESIS)
+        event = parsed_line(path, line + b"\n", len(events), events[-1].checksum if events else GENESIS)
         if event is None or (at is not None and event.seq > at):
             break
         lines.append(line + b"\n")

@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def scan(path: Path, content: bytes) -> tuple[list[Event], int]:
     blobs = Blobs(path.parent / "blobs")
     while good < len(content):
         end = content.find(b"\n", good) + 1
-        event = _parsed(path, content[good:end], len(events), previous) if end else None
+        event = parsed_line(path, content[good:end], len(events), previous) if end else None
         if event is None:
             if _is_torn(content[good:]):
                 break
@@ -65,7 +65,8 @@ def _is_torn(tail: bytes) -> bool:
     return end == 0 or (end == len(tail) and b"\0" in tail)
 
 
-def _parsed(path: Path, line: bytes, seq: int, previous: str) -> Event | None:
+def parsed_line(path: Path, line: bytes, seq: int, previous: str) -> Event | None:
+    """As `parsed`. Raises SessionError where a newer program wrote the line."""
     try:
         return parsed(line, seq, previous)
     except NewerVersion as error:
@@ -78,19 +79,25 @@ def _parsed(path: Path, line: bytes, seq: int, previous: str) -> Event | None:
 
 class EventLog:
     """Open for writing; use as a context manager. Thread-safe. `clean` is given the data of each event before it is
-    written, to take secrets out. Raises SessionError when another process holds the log."""
+    written, to take secrets out. `there`: the log has to be there already. Raises SessionError when another process
+    holds the log."""
 
-    def __init__(self, path: Path, clean: Callable[[Any], Any] = lambda data: data) -> None:
+    def __init__(self, path: Path, clean: Callable[[Any], Any] = lambda data: data, there: bool = False) -> None:
         self.path, self._clean = path, clean
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not there:
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._blobs = Blobs(path.parent / "blobs")
         self._lock = threading.Lock()
         self._broken = ""
         self._head = GENESIS
         self._events: list[Event] = []
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(path, os.O_RDWR | (0 if there else os.O_CREAT) | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unopened(error) from None
         try:
             self._take_lock()
+            self._require_in_place()
             sync(path.parent)
             self._recover()
         except BaseException:
@@ -167,6 +174,20 @@ class EventLog:
             "Free some disk space and resume the session.",
         )
 
+    def _unopened(self, error: OSError) -> SessionError:
+        if isinstance(error, FileNotFoundError):
+            return SessionError(f"Session {self.path.parent.name} was removed.", f"{self.path} is not there any more")
+        return SessionError("The session's log cannot be opened.", f"{self.path}: {error.strerror or error}")
+
+    def _require_in_place(self) -> None:
+        """Whoever removes or replaces a session holds its log meanwhile: what was waited for may be gone by now."""
+        try:
+            in_place = os.path.samestat(os.fstat(self._fd), self.path.stat())
+        except OSError:
+            in_place = False
+        if not in_place:
+            raise self._unopened(FileNotFoundError())
+
     def _take_lock(self) -> None:
         for _ in range(_TRIES):
             try:
@@ -212,6 +233,24 @@ def held_by(log: Path) -> str:
         return f" by process {holder['pid']} on {holder['host']}, since {since}"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+@contextlib.contextmanager
+def held_still(log: Path) -> Iterator[None]:
+    """While a session's folder is moved: nobody has its log open, and nobody opens it. Raises SessionError."""
+    try:
+        fd = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SessionError(f"Session {log.parent.name} cannot be opened.", f"{log}: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            what = f"Session {log.parent.name} is being worked on{held_by(log)}."
+            raise SessionError(what, next="Stop it first.") from None
+        yield
+    finally:
+        os.close(fd)
 
 
 def is_held(log: Path) -> bool:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from functools import reduce
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from ml_intern.errors import SessionError
 from ml_intern.session.events import Event
 
+_LATEST = 253_402_300_799  # the end of the year 9999, beyond which no clock shows anything
 Status = Literal["new", "running", "interrupted", "failed", "finished"]
 
 
@@ -18,13 +20,14 @@ class State(BaseModel):
     calls so far. `built`: experiment id to hash of its frozen scripts. `plan`: digest of the approved plan. `models`:
     every one that was asked. `synced`: the repository that it is uploaded to. `held`: micro-dollars of calls whose end
     nobody knows, `held_open` of one that goes on. `blocked`: experiment id to the reason it was given up. `sandbox`:
-    the kind that its scripts run in."""
+    the kind that its scripts run in. `came`: the repository that it was fetched from, until a person here has said that
+    it goes on; `unapproved`: nobody here has approved the plan that it came with."""
 
     model_config = ConfigDict(frozen=True)
 
     status: Status = "new"
-    created: float = 0.0
-    updated: float = 0.0
+    created: float = Field(default=0.0, ge=0, le=_LATEST)
+    updated: float = Field(default=0.0, ge=0, le=_LATEST)
     mono: float = 0.0
     seconds: float = 0.0
     settings: dict[str, Any] = {}
@@ -47,16 +50,31 @@ class State(BaseModel):
     error: str = ""
     forked_from: str = ""
     synced: str = ""
+    came: str = ""
+    unapproved: bool = False
     notes: tuple[str, ...] = ()
     amendments: tuple[str, ...] = ()
 
 
+# What a session that came from elsewhere may ask for: any other would weaken what this machine chooses by itself.
+_STRICT = ("bubblewrap", "docker")
 _BEGINNINGS = ("session.created", "session.resumed", "session.forked", "session.fetched", "log.recovered")
 
 
 def fold(events: Iterable[Event], start: State | None = None) -> State:
-    """The state after `events`; fold(a + b) == fold(b, fold(a))."""
-    return reduce(_step, events, start or State())
+    """The state after `events`; fold(a + b) == fold(b, fold(a)). Raises SessionError where an event is whole and says
+    what no session says: a log may have come from anybody."""
+    return reduce(_understood, events, start or State())
+
+
+def _understood(state: State, event: Event) -> State:
+    try:
+        return _step(state, event)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise SessionError(
+            f"Event {event.seq} of the session's log ({event.type}) cannot be understood.",
+            f"{type(error).__name__}: {error}",
+        ) from None
 
 
 def _step(state: State, event: Event) -> State:
@@ -68,12 +86,12 @@ def _step(state: State, event: Event) -> State:
         case "session.created":
             changes |= {"status": "running", "created": event.time, "settings": data["settings"]}
         case "session.resumed":
-            changes |= {"status": "running", "error": "", "settings": data.get("settings", state.settings)}
+            changes |= {"status": "running", "error": "", "settings": data.get("settings", state.settings), "came": ""}
         case "session.forked":
             changes |= {"status": "interrupted", "forked_from": f"{data['origin']} at {data['seq']}", "published": ""}
             changes["settings"] = {**state.settings, "out": ""}
         case "session.fetched":
-            changes |= {"status": "interrupted", "settings": {**state.settings, "out": ""}}
+            changes |= _arrived(state, data["repo"])
         case "session.synced":
             changes["synced"] = data["repo"]
         case "sandbox.chosen":
@@ -85,7 +103,7 @@ def _step(state: State, event: Event) -> State:
         case "plan.drafted":
             changes["drafted"] = True
         case "plan.approved":
-            changes["plan"] = data["digest"]
+            changes |= {"plan": data["digest"], "unapproved": False}
         case "model.asked":
             # A call that nothing followed was cut off by a crash: what it held stays held.
             held = state.held + state.held_open
@@ -121,3 +139,18 @@ def _step(state: State, event: Event) -> State:
         case "session.finished":
             changes["status"] = "finished"
     return state.model_copy(update=changes)
+
+
+def _arrived(state: State, repo: str) -> dict[str, Any]:
+    """What of it does not hold on this machine: where it publishes and uploads to, a weak sandbox, the approval."""
+    asked = state.sandbox or state.settings.get("sandbox", "auto")
+    sandbox = asked if asked in _STRICT else "auto"
+    settings = {**state.settings, "out": "", "sync": "", "sandbox": sandbox}
+    return {
+        "status": "interrupted",
+        "settings": settings,
+        "sandbox": sandbox,
+        "synced": repo,
+        "came": repo,
+        "unapproved": True,
+    }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ml_intern.errors import InputError
+from pydantic import ValidationError
+
+from ml_intern.errors import InputError, SessionError
 from ml_intern.session.blobs import Blobs
 from ml_intern.session.events import Event
 from ml_intern.session.log import read_log
@@ -83,15 +86,26 @@ class SessionFolder:
 
     def source(self, locator: str) -> str:
         """Where the paper is: where the person said, or the copy of it."""
-        kept = self.root / "source" / Path(locator).name
-        return str(kept) if kept.exists() and not Path(locator).expanduser().exists() else locator
+        kept = self.kept_source(locator)
+        return str(kept) if kept and not Path(locator).expanduser().exists() else locator
+
+    def kept_source(self, locator: str) -> Path | None:
+        """The copy of a local paper, where there is one."""
+        name = Path(locator).name
+        kept = self.root / "source" / name
+        return kept if name not in ("", "..") and kept.exists() else None
 
     def events(self) -> tuple[Event, ...]:
         """Raises SessionError where the log is damaged."""
         return read_log(self.log)
 
     def state(self) -> State:
-        return fold(self.events())
+        """Raises SessionError where the log is damaged, or says what no session says."""
+        folded = fold(self.events())
+        try:
+            return State.model_validate(dict(folded))
+        except ValidationError as error:
+            raise SessionError(f"The log of session {self.id} cannot be understood.", str(error)[:500]) from None
 
 
 class SessionStore:
@@ -100,9 +114,9 @@ class SessionStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def create(self) -> SessionFolder:
-        """A new, empty folder, named by date and four random letters."""
-        name = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    def create(self, beginning: str = "") -> SessionFolder:
+        """A new, empty folder, named by date and four random letters; with `beginning` before that."""
+        name = beginning + time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
         folder = self.root / name
         folder.mkdir(parents=True)
         return SessionFolder(folder)
@@ -111,11 +125,13 @@ class SessionStore:
         """Newest first."""
         if self.root.is_dir():
             for path in sorted(self.root.iterdir(), reverse=True):
-                if not path.name.startswith(".") and (path / "events.jsonl").exists():
+                if not path.name.startswith(".") and os.path.lexists(path / "events.jsonl"):
                     yield SessionFolder(path)
 
     def find(self, session: str) -> SessionFolder:
         """By id, unique beginning of an id, or `last`. Raises InputError."""
+        if not session:
+            raise InputError("No session was named.", next="`ml-intern sessions` lists them; `last` is the newest.")
         found = list(self.all())
         matching = found[:1] if session == "last" else [folder for folder in found if folder.id.startswith(session)]
         exact = [folder for folder in matching if folder.id == session]

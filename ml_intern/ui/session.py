@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ml_intern.read.show import printable
 from ml_intern.session.events import Event
@@ -20,7 +21,7 @@ def show_session(id: str, status: str, state: State, events: Sequence[Event], si
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in _facts(id, status, state, len(events), size):
         if value:
-            table.add_row(name, printable(value))
+            table.add_row(name, Text(printable(value)))
     console.print(table)
     console.print()
     for event in [one for one in events if describe(one) or one.type.startswith("session.")][-_LATEST:]:

@@ -43,7 +43,7 @@ def killed_in_the_middle(home: Path, boundaries: int) -> Life:
 
 
 def test_started_killed_uploaded_resumed_elsewhere_it_ends_as_if_nothing_had_happened(
-    hub: ServedHub, tmp_path: Path
+    hub: ServedHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = live(tmp_path / "undisturbed")
     here, there = tmp_path / "here", tmp_path / "there"
@@ -51,7 +51,7 @@ def test_started_killed_uploaded_resumed_elsewhere_it_ends_as_if_nothing_had_hap
     uploaded = ml_intern("sessions", "upload", home=here)
     assert uploaded.returncode == 0, uploaded.stderr
     (locator,) = re.findall(r"hf://\S+", uploaded.stdout)
-    moved = live(there, locator=locator)
+    moved = live(there, locator=locator, more=("--sandbox", "none"))  # said anew: it does not come along
     assert moved.code == 0, moved.said
     assert outcome(there) == outcome(tmp_path / "undisturbed")
     assert card(there) == card(tmp_path / "undisturbed")
@@ -59,6 +59,7 @@ def test_started_killed_uploaded_resumed_elsewhere_it_ends_as_if_nothing_had_hap
     assert ml_intern("verify", str(published), home=there).returncode == 0
     assert b"hf_plantedsecret" not in b"".join(hub.repository("dataset", REPO).files(
         hub.repository("dataset", REPO).head).values())  # fmt: skip
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-nobody")  # a missing key would be said before anything else
     late = ml_intern("resume", "--yes", "--sync", home=here)
     assert late.returncode == 1 and "has gone on elsewhere" in late.stderr, "the first machine is told"
 

@@ -61,6 +61,9 @@ class BackgroundSync:
         except MlInternError as error:
             self._give_up_on(error)
             return False
+        except Exception as error:  # such as a file that changed under its hands: the next upload comes in any case
+            self._give_up_on(MlInternError("The session could not be uploaded.", f"{type(error).__name__}: {error}"))
+            return False
         if self._problem and not release:
             self._tell("note", {"text": f"Uploads to {done.repo} go on."})
         self._problem = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 import time
@@ -9,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ml_intern.errors import InputError, SessionError
-from ml_intern.session.disk import sync_tree
-from ml_intern.session.log import EventLog, held_by, is_held, read_log
+from ml_intern.session.disk import sync, sync_tree
+from ml_intern.session.log import EventLog, held_by, held_still, is_held, read_log
 from ml_intern.session.store import SessionFolder, SessionStore
-from ml_intern.session.sync.manifest import Manifest, new_lease, this_machine
+from ml_intern.session.sync.manifest import SESSION_ID, Manifest, new_lease, this_machine
 from ml_intern.session.sync.parcel import item_of
 from ml_intern.session.sync.remote import Conflict, Remote
 from ml_intern.session.sync.upload import GoneElsewhere
 
-_LOCATOR = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<session>[\w.-]+))?/?$")
+_LOCATOR = re.compile(rf"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<session>{SESSION_ID}))?/?")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def is_locator(text: str) -> bool:
 
 def parse_locator(text: str) -> tuple[str, str]:
     """(repository, session id; empty where none is named). Raises InputError."""
-    match = _LOCATOR.match(text)
+    match = _LOCATOR.fullmatch(text)
     if not match:
         raise InputError(f"{text!r} is no uploaded session.", next="Give hf://datasets/NAME/REPO/ID.")
     return match["repo"], match["session"] or ""
@@ -134,9 +136,13 @@ def _bring(
     remote: Remote, repo: str, manifest: Manifest, head: str, store: SessionStore, folder: SessionFolder
 ) -> None:
     """Into a folder beside it first: what is wrong leaves nothing behind, and replaces nothing."""
-    part = store.root / f".coming-{manifest.session}"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    store.root.mkdir(parents=True, exist_ok=True)
+    for left in store.root.glob(f".coming-{manifest.session}-*"):
+        if not _is_alive(left):
+            shutil.rmtree(left, ignore_errors=True)
+    # A folder of its own: somebody else on this machine may be fetching the same session.
+    part = store.root / f".coming-{manifest.session}-{os.getpid()}"
+    part.mkdir()
     try:
         remote.fetch(repo, manifest.session, head, [*manifest.files, *manifest.segments], part)
         _put_in_place(part, manifest)
@@ -145,19 +151,34 @@ def _bring(
             log.append("session.fetched", repo=repo, left_out=list(manifest.left_out), changed=list(manifest.changed))
         (part / "holder.json").unlink(missing_ok=True)
         sync_tree(part)
-        if folder.root.exists():
-            folder.root.rename(store.root / f".replaced-{folder.id}-{int(time.time())}")
-        part.rename(folder.root)
+        with held_still(folder.log) if folder.log.exists() else contextlib.nullcontext():
+            _require_prefix(folder, part)  # somebody may have gone on with it here meanwhile
+            if folder.root.exists():
+                folder.root.rename(store.root / f".replaced-{folder.id}-{time.time_ns()}")
+            part.rename(folder.root)
+            sync(store.root)
+    except OSError as error:
+        why = f"{error.filename or store.root}: {error.strerror or error}"
+        raise SessionError(f"Session {manifest.session} could not be brought here.", why) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _is_alive(part: Path) -> bool:
+    """Whether the process that fetches into this folder is still there."""
+    number = part.name.rpartition("-")[2]
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except OSError:
+        return True
+    return int(number) != os.getpid()
 
 
 def _put_in_place(part: Path, manifest: Manifest) -> None:
     """Checks what came, and gives it the places that a session has. Raises SessionError."""
     for name, item in manifest.files.items():
-        inside = PurePosixPath(name)
-        if inside.is_absolute() or ".." in inside.parts or inside.parts[0] != "files":
-            raise SessionError("The uploaded session names a file outside itself.", name)
         if item_of(part / name) != item:
             raise SessionError("The uploaded session is damaged.", f"{name} is not what its manifest says")
     for name in manifest.files:
@@ -171,8 +192,9 @@ def _put_in_place(part: Path, manifest: Manifest) -> None:
     shutil.rmtree(part / "files", ignore_errors=True)
     shutil.rmtree(part / "log", ignore_errors=True)
     events = read_log(log)
-    if len(events) != manifest.events or events[-1].checksum != manifest.checksum:
+    if not events or len(events) != manifest.events or events[-1].checksum != manifest.checksum:
         raise SessionError("The uploaded session is damaged.", f"its log has {len(events)} of {manifest.events} events")
+    SessionFolder(part).state()  # raises where it says what no session says
 
 
 def _require_prefix(folder: SessionFolder, part: Path) -> None:

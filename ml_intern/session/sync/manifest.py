@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ml_intern.session.disk import write_whole
 
 LEASE_SECONDS = 900.0
+SESSION_ID = r"[A-Za-z0-9_][\w.-]*"  # no `.`, no `..`, nothing hidden
+_SHA256 = r"^[0-9a-f]{64}$"
+# The places that a session has beneath it, and that an upload may fill.
+_TOP = ("source", "paper.json", "plan.yaml", "frozen", "data", "evidence.jsonl", "runs", "predictions", "workspace",
+        "blobs")  # fmt: skip
 
 
 class _Frozen(BaseModel):
@@ -21,8 +27,8 @@ class _Frozen(BaseModel):
 class Item(_Frozen):
     """A file: sha256 in hex, size in bytes."""
 
-    sha256: str
-    size: int
+    sha256: str = Field(pattern=_SHA256)
+    size: int = Field(ge=0)
 
 
 class Lease(_Frozen):
@@ -40,22 +46,48 @@ class Lease(_Frozen):
 class Manifest(_Frozen):
     """`machine` wrote it. The log is `segments`, in order, with `events` events that end with `checksum`. `files`: path
     beneath the session to what it must be. `left_out` and `changed`: in words, what did not come along and which
-    files redaction changed. `broken`: why the copy cannot go on; empty where it can."""
+    files redaction changed. `broken`: why the copy cannot go on; empty where it can.
+
+    Anybody may have written it: no name in it leads out of the session's own folder."""
 
     version: int = 1
-    session: str
+    session: str = Field(pattern=f"^{SESSION_ID}$")
     title: str = ""
     status: str = ""
     machine: str
     written: float
-    events: int
-    checksum: str
+    events: int = Field(ge=1)
+    checksum: str = Field(pattern=_SHA256)
     segments: tuple[str, ...] = ()
     files: dict[str, Item] = {}
     left_out: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     broken: str = ""
     lease: Lease | None = None
+
+    @field_validator("segments")
+    @classmethod
+    def _segments_of_a_log(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        odd = [name for name in names if not re.fullmatch(r"log/[0-9]{8,}-[0-9]{8,}\.jsonl", name)]
+        if odd or len(set(names)) != len(names):
+            raise ValueError(f"these are no segments of a log, each once: {(odd or names)[:3]}")
+        return names
+
+    @field_validator("files")
+    @classmethod
+    def _files_of_a_session(cls, files: dict[str, Item]) -> dict[str, Item]:
+        if odd := [name for name in files if not _is_inside(name)]:
+            raise ValueError(f"these are no files of a session: {odd[:3]}")
+        if both := sorted(set(files) & {str(above) for name in files for above in PurePosixPath(name).parents}):
+            raise ValueError(f"these are files and folders at once: {both[:3]}")
+        return files
+
+
+def _is_inside(name: str) -> bool:
+    first, *parts = name.split("/")
+    return (
+        first == "files" and bool(parts) and parts[0] in _TOP and not {"", ".", ".."} & set(parts) and "\0" not in name
+    )
 
 
 def this_machine(home: Path) -> str:

@@ -29,9 +29,13 @@ class OutgoingLog:
             data, found = self._redactor.data(event.data, guess=True)
             self._note(event, found)
             if event.type == "tool.result" and event.data.get("files"):
-                files = {name: self._script(event, digest) for name, digest in event.data["files"].items()}
+                files = {self.name(name): self._script(event, digest) for name, digest in event.data["files"].items()}
                 data = {**data, "files": files}
             self._add(event, spilled(data, self._put))
+
+    def name(self, name: str) -> str:
+        """What leaves for the name of a script."""
+        return self._redactor.text(name, guess=True)[0]
 
     def script(self, digest: str) -> bytes:
         """The content that leaves for a script of this name."""

@@ -57,7 +57,8 @@ def pack(folder: SessionFolder, events: Sequence[Event], redactor: Redactor, log
         _add(parcel, f"blobs/{digest}", content)
     for path, source in belongings(folder, events):
         if path.startswith("workspace/") and isinstance(source, bytes):
-            _add(parcel, path, log.script(hashlib.sha256(source).hexdigest()))
+            script = path.removeprefix("workspace/")
+            _add(parcel, f"workspace/{log.name(script)}", log.script(hashlib.sha256(source).hexdigest()))
         else:
             _add_clean(parcel, redactor, path, source)
     parcel.left_out += list(_left_out(folder, parcel.state, events))
@@ -77,17 +78,17 @@ def _add_clean(parcel: Parcel, redactor: Redactor, path: str, source: Source) ->
         if found := list(_in_binary(redactor, source)):
             parcel.withheld.append(name)
             parcel.found += [(name, finding) for finding in found]
-            _mark_broken(parcel, path, "is withheld: it holds a secret that cannot be cut out")
+            _mark_broken(parcel, name, "is withheld: it holds a secret that cannot be cut out")
             return
         _add(parcel, name, source)
     else:
         clean, found_in_text = redactor.text(text, guess=True)
         parcel.found += [(name, finding) for finding in found_in_text]
         if found_in_text:
-            _mark_broken(parcel, path, "was changed: a secret was taken out of it")
+            _mark_broken(parcel, name, "was changed: a secret was taken out of it")
         _add(parcel, name, clean.encode() if found_in_text else source)
     if in_name:
-        _mark_broken(parcel, path, "was renamed: its name held a secret")
+        _mark_broken(parcel, name, "was renamed: its name held a secret")
 
 
 def _mark_broken(parcel: Parcel, path: str, why: str) -> None:

@@ -80,7 +80,8 @@ class Remote:
         return str(info.sha)
 
     def manifest(self, repo: str, session: str, revision: str) -> Manifest | None:
-        """None where the session was never uploaded. Raises SyncError."""
+        """None where the session was never uploaded. Raises SyncError; SessionError where it is not one of this
+        session, or names what does not belong to it."""
         from huggingface_hub.errors import RemoteEntryNotFoundError
 
         with tempfile.TemporaryDirectory() as folder:
@@ -93,9 +94,12 @@ class Remote:
             except Exception as error:
                 _fail(f"The repository {repo} cannot be read.", error)
             try:
-                return Manifest.model_validate_json(Path(path).read_bytes())
+                found = Manifest.model_validate_json(Path(path).read_bytes())
             except ValidationError as error:
-                raise SessionError(f"{repo}/{session}/{_MANIFEST} cannot be read.", str(error)[:500]) from None
+                raise SessionError(f"{repo}/{session}/{_MANIFEST} cannot be used.", str(error)[:500]) from None
+            if found.session != session:
+                raise SessionError(f"{repo}/{session}/{_MANIFEST} is that of another session, {found.session}.")
+            return found
 
     def sessions(self, repo: str) -> list[str]:
         """Ids of the sessions in it. Raises SyncError."""
@@ -137,11 +141,11 @@ class Remote:
         contents[f"{session}/{_MANIFEST}"] = manifest.model_dump_json(indent=1).encode()
         if card:
             contents["README.md"] = card.encode()
-        operations: list[Any] = [
-            CommitOperationAdd(path_in_repo=path, path_or_fileobj=source) for path, source in contents.items()
-        ]
-        operations += [CommitOperationDelete(path_in_repo=f"{session}/{name}") for name in gone]
         try:
+            operations: list[Any] = [
+                CommitOperationAdd(path_in_repo=path, path_or_fileobj=source) for path, source in contents.items()
+            ]
+            operations += [CommitOperationDelete(path_in_repo=f"{session}/{name}") for name in gone]
             made = self._api.create_commit(
                 repo,
                 operations,

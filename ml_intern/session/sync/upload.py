@@ -60,7 +60,10 @@ class Uploader:
     def upload(self, *, release: bool = False) -> Uploaded:
         """What is new since the last time. While the session is worked on, the lease is taken, or kept; `release` gives
         it back. Raises GoneElsewhere, SyncError, SessionError."""
-        parcel = pack(self.folder, self.folder.events(), self.redactor, self._log)
+        events = self.folder.events()
+        if not events:
+            raise SessionError(f"There is nothing of session {self.folder.id} to upload yet.")
+        parcel = pack(self.folder, events, self.redactor, self._log)
         for _ in range(_TRIES):
             head = self.remote.head(self.repo)
             there = self.remote.manifest(self.repo, self.folder.id, head)
@@ -78,7 +81,12 @@ class Uploader:
             self._require_ours(self.remote.manifest(self.repo, self.folder.id, self.remote.head(self.repo)))
 
     def _require_ours(self, there: Manifest | None) -> None:
-        if there is None or there.machine == this_machine(self.home):
+        if there is None:
+            return
+        if there.machine == this_machine(self.home):
+            # A log never becomes shorter: another machine has a copy of this one's folder, and its name with it.
+            if there.events > len(self._log.checksums):
+                raise self._gone_on(there)
             return
         lease = there.lease
         if lease is not None and lease.machine != this_machine(self.home) and lease.is_live():
@@ -88,11 +96,14 @@ class Uploader:
                 "Stop it there, or wait until the lease has run out.",
             )
         if there.events > len(self._log.checksums) or self._log.checksums[there.events - 1] != there.checksum:
-            raise GoneElsewhere(
-                f"Session {there.session} has gone on elsewhere.",
-                f"{self.repo} holds {there.events} events that are not all in this one's log",
-                f"Go on from there: ml-intern resume hf://datasets/{self.repo}/{there.session}",
-            )
+            raise self._gone_on(there)
+
+    def _gone_on(self, there: Manifest) -> GoneElsewhere:
+        return GoneElsewhere(
+            f"Session {there.session} has gone on elsewhere.",
+            f"{self.repo} holds {there.events} events that are not all in this one's log",
+            f"Go on from there: ml-intern resume hf://datasets/{self.repo}/{there.session}",
+        )
 
     def _commit(self, parcel: Parcel, head: str, there: Manifest | None, release: bool) -> Uploaded:
         known, segments = self._known(there)
@@ -111,7 +122,7 @@ class Uploader:
             return Uploaded(self.repo, head, 0, 0, parcel)
         manifest = Manifest(
             session=self.folder.id,
-            title=parcel.state.title,
+            title=self.redactor.text(parcel.state.title, guess=True)[0],
             status=parcel.state.status,
             machine=this_machine(self.home),
             written=time.time(),
@@ -119,7 +130,7 @@ class Uploader:
             checksum=self._log.checksums[-1],
             segments=segments,
             files={name: one.item for name, one in files.items()},
-            left_out=tuple(parcel.left_out),
+            left_out=tuple(self.redactor.text(words, guess=True)[0] for words in parcel.left_out),
             changed=tuple(sorted({name for name, _ in parcel.found} | set(parcel.withheld))),
             broken=parcel.broken,
             lease=lease,

@@ -1,0 +1,92 @@
+"""What a person sees and has to say before a session of somebody else goes on, and that odd ones break no command."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ml_intern.session.log import EventLog
+from ml_intern.session.store import SessionFolder, SessionStore
+from tests.e2e.conftest import ml_intern
+
+SETTINGS: dict[str, Any] = {
+    "paper": "missing.tex", "plan_text": "", "model": "recipes", "scale": "smoke", "out": "", "max_iterations": 5,
+    "budget_usd": None, "time_limit": None, "jobs": 1, "sandbox": "none",
+}  # fmt: skip
+
+
+def arrived(home: Path, **settings: Any) -> SessionFolder:
+    folder = SessionStore(home / "sessions").create()
+    with EventLog(folder.log) as log:
+        log.append("session.created", settings=SETTINGS | settings)
+        log.append("sandbox.chosen", kind="none", tier="C")
+        log.append("session.fetched", repo="eve/sessions", left_out=[], changed=[])
+    return folder
+
+
+def test_without_a_persons_word_nothing_of_it_is_done(tmp_path: Path) -> None:
+    folder = arrived(tmp_path, model="openai/gpt-5", max_iterations=9999)
+    before = folder.log.read_bytes()
+    done = ml_intern("resume", home=tmp_path)
+    assert done.returncode == 2 and "came from elsewhere" in done.stderr
+    assert "openai/gpt-5" in done.stderr and "9999 model calls" in done.stderr and "no limit of money" in done.stderr
+    assert folder.log.read_bytes() == before
+
+
+def test_with_it_its_scripts_run_in_the_sandbox_of_this_machine(tmp_path: Path) -> None:
+    folder = arrived(tmp_path)
+    done = ml_intern("resume", "--yes", home=tmp_path)
+    kinds = [event.data["kind"] for event in folder.events() if event.type == "sandbox.chosen"]
+    assert "none" not in kinds[1:], "only a person here may say that"
+    assert len(kinds) == 2 or "No isolating sandbox works here" in done.stderr
+
+
+def test_a_paper_of_this_machine_that_it_names_is_not_read(tmp_path: Path) -> None:
+    diary = tmp_path / "diary.tex"
+    diary.write_text("\\documentclass{article}\\begin{document}Dear diary\\end{document}")
+    folder = arrived(tmp_path / "home", paper=str(diary))
+    done = ml_intern("resume", "--yes", "--sandbox", "none", home=tmp_path / "home")
+    assert done.returncode == 2 and "did not come with it" in done.stderr
+    assert not folder.paper.exists()
+
+
+def test_markup_and_escapes_in_a_title_are_shown_as_they_stand(tmp_path: Path) -> None:
+    folder = arrived(tmp_path)
+    with EventLog(folder.log) as log:
+        log.append("paper.read", title="A [/b] of [link=x]\x1b]0;owned\x07\nB", sha256="", sections=1, tables=0)
+        log.append("session.failed", error="[/nonsense] \x1b[31m")
+    shown = ml_intern("sessions", "show", home=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "A [/b] of [link=x]" in shown.stdout and "\x1b]0" not in shown.stdout
+    listed = ml_intern("sessions", home=tmp_path).stdout
+    assert listed.count("\n") == 1 and "\x1b" not in listed
+
+
+def test_one_session_that_cannot_be_read_leaves_the_others_to_be_listed_and_can_be_removed(tmp_path: Path) -> None:
+    good, odd, closed = arrived(tmp_path), arrived(tmp_path), arrived(tmp_path)
+    with EventLog(odd.log) as log:
+        log.append("plan.approved")
+    closed.log.unlink()
+    closed.log.mkdir()  # cannot be read, not even by root
+    listed = ml_intern("sessions", "--json", home=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    told = {one["id"]: one["status"] for one in map(json.loads, listed.stdout.splitlines())}
+    assert told == {good.id: "interrupted", odd.id: "damaged", closed.id: "damaged"}
+    assert ml_intern("sessions", "search", "missing", home=tmp_path).returncode == 0
+    assert ml_intern("sessions", "rm", "-y", odd.id, odd.id, home=tmp_path).returncode == 0
+    assert good.root.exists() and not odd.root.exists()
+
+
+def test_a_removal_without_a_name_removes_nothing(tmp_path: Path) -> None:
+    folder = arrived(tmp_path)
+    done = ml_intern("sessions", "rm", "-y", "", home=tmp_path)
+    assert done.returncode == 2 and folder.root.exists()
+
+
+def test_errors_of_the_disk_are_words(tmp_path: Path) -> None:
+    folder = arrived(tmp_path)
+    folder.log.unlink()
+    folder.log.mkdir()
+    done = ml_intern("sessions", "show", home=tmp_path)
+    assert done.returncode and "Traceback" not in done.stderr
+    done = ml_intern("fork", home=tmp_path)
+    assert done.returncode and "Traceback" not in done.stderr
