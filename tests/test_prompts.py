@@ -21,9 +21,12 @@ VALUES: dict[str, dict[str, Any]] = {
         "recipes": [],
         "dropped": ["its quote is not in it"],
     },
+    "task": {"text": "<task>words</task>", "part": 1, "parts": 1, "dropped": ["its quote is not in it"]},
+    "preferences": {"text": "<preferences>\nshort functions\n</preferences>"},
+    "told": {"words": "<person>\ntry a smaller net\n</person>"},
     "plan": {"situation": {"scale": "small"}, "claims": [{"id": "C1", "statement": "s"}]},
-    "executor": {"experiment": EXPERIMENT, "excerpts": "[sec:1/par:1] Words."},
-    "discussion": {"verdicts": [{"claim": "C1", "outcome": "reproduced"}]},
+    "executor": {"experiment": EXPERIMENT, "excerpts": "[sec:1/par:1] Words.", "task": ""},
+    "discussion": {"verdicts": [{"claim": "C1", "outcome": "reproduced"}], "task": ""},
     "revise": {"signature": "x fails", "count": 5, "experiment": {"id": "e"}, "transcript": "tool: FAILED"},
     "repair": {"problem": "experiments: Field required"},
     "nudge": {},
@@ -58,15 +61,15 @@ def test_a_prompt_without_its_data_is_an_error(name: str) -> None:
 
 
 def test_an_audited_metric_brings_its_contract_into_the_executors_prompt() -> None:
-    plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="")
-    audited = render_prompt("executor", experiment=EXPERIMENT | {"audited": [{"name": "x"}]}, excerpts="")
+    plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="", task="")
+    audited = render_prompt("executor", experiment=EXPERIMENT | {"audited": [{"name": "x"}]}, excerpts="", task="")
     assert "evaluate.py" not in plain and "evaluate.py --predictions FILE" in audited
 
 
 def test_a_language_model_brings_its_contract_into_the_executors_prompt() -> None:
     data = {"data": EXPERIMENT["data"] | {"task": "language-model"}}
-    own = render_prompt("executor", experiment=EXPERIMENT | data, excerpts="")
-    plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="")
+    own = render_prompt("executor", experiment=EXPERIMENT | data, excerpts="", task="")
+    plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="", task="")
     assert "transformers folder" in own and "predict.py --model" not in own
     assert "transformers folder" not in plain and "predict.py --model" in plain
 

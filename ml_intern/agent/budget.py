@@ -62,6 +62,10 @@ class Budget:
         finally:
             self._closing = False
 
+    def pause(self, seconds: float) -> None:
+        """So much wall clock does not count."""
+        self._started += seconds
+
     def check(self) -> None:
         self._require(0)
 

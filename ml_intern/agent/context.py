@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ml_intern.agent.budget import Budget
 from ml_intern.agent.conversation import as_data
 from ml_intern.agent.replies import RecordedReplies, recorded_reply, request_digest
+from ml_intern.agent.steering import Steering
 from ml_intern.config import Config
 from ml_intern.errors import ModelError, PlanError
 from ml_intern.llm.protocol import LLM, Message, Reply, Request, ToolSpec
@@ -24,6 +25,7 @@ from ml_intern.session.events import Event, EventType
 from ml_intern.session.log import EventLog
 from ml_intern.session.state import fold
 from ml_intern.session.store import SessionFolder
+from ml_intern.tools.registry import fenced
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Listener = Callable[[Event], None]
@@ -32,8 +34,9 @@ Listener = Callable[[Event], None]
 @dataclass
 class Context:
     """One run in progress. `approve` shows a plan to a person and says yes or no. `stop` is set by Ctrl-C.
-    `stronger` is asked where `model` goes in circles. `clean` takes secrets out of a
-    text. `state` is the fold of the log, kept up to date."""
+    `stronger` is asked where `model` goes in circles. `clean` takes secrets out of a text. `preferences` are a
+    person's, from AGENTS.md: shown to the model, never obeyed by the harness. `steering` follows what a person says
+    meanwhile. `state` is the fold of the log, kept up to date."""
 
     config: Config
     folder: SessionFolder
@@ -46,6 +49,8 @@ class Context:
     stop: threading.Event = field(default_factory=threading.Event)
     stronger: LLM | None = None
     clean: Callable[[str], str] = lambda text: text
+    preferences: str = ""
+    steering: Steering | None = None
 
     def __post_init__(self) -> None:
         self.state = fold(self.log.events)
@@ -59,6 +64,13 @@ class Context:
             self.state = fold([event], self.state)
         for listener in self.listeners:
             listener(event)
+
+    def heed(self) -> None:
+        """Follows what a person has told the run. Raises KeyboardInterrupt where it is to stop."""
+        if self.steering is not None:
+            self.steering.heed(self)
+        if self.stop.is_set():
+            raise KeyboardInterrupt
 
     def say(self, purpose: str, messages: Sequence[Message], tools: tuple[ToolSpec, ...]) -> Reply:
         """The next turn of a conversation whose messages are in the log already."""
@@ -94,6 +106,12 @@ class Context:
             "Try a stronger model, or --model recipes.",
         )
 
+    def with_preferences(self, prompt: str) -> str:
+        """The prompt with the person's preferences behind it; the recipes read no prose, and get none."""
+        if not self.preferences or self.model.id == "recipes":
+            return prompt
+        return f"{prompt}\n\n{render_prompt('preferences', text=fenced('preferences', self.preferences))}"
+
     def summarise(self, transcript: str) -> str:
         """What stands in place of a conversation that is cut away."""
         prompt = render_prompt("summary", transcript=transcript)
@@ -110,8 +128,7 @@ class Context:
     def _complete(self, purpose: str, request: Request, logged: bool = False) -> Reply:
         """Held before, settled after; a failed call leaves its mark in the log too. A question that stands alone and
         was answered before a crash is not paid for twice. Raises KeyboardInterrupt where the run was told to stop."""
-        if self.stop.is_set():
-            raise KeyboardInterrupt
+        self.heed()
         digest = "" if logged else request_digest(self.model.id, purpose, request)
         if digest and (known := self._recorded.take(digest)) is not None:
             return known

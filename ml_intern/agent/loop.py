@@ -23,6 +23,7 @@ def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox, ladder: 
     try:
         while talk.ended is None:
             if not talk.open_turn:
+                _hear(context, purpose, talk)
                 _ask(context, purpose, talk, toolbox, memory, doom)
             circles += _turn(context, purpose, talk, toolbox, doom)
             _tell(context, purpose, talk, circles, ladder)
@@ -50,6 +51,13 @@ def _ask(
         reply = context.say(purpose, talk.messages, toolbox.specs())
     talk.messages.append(Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls))
     talk.unanswered, talk.begun, talk.open_turn, talk.problem = list(reply.tool_calls), False, True, reply.problem
+
+
+def _hear(context: Context, purpose: str, talk: Conversation) -> None:
+    """Puts what a person said meanwhile into the conversation."""
+    if context.steering is not None:
+        context.heed()
+        talk.messages += [Message(role="user", content=text) for text in context.steering.words(context, purpose)]
 
 
 def _shorten(

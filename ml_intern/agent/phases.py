@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ml_intern.agent.context import Context
 from ml_intern.agent.ladder import Ladder
 from ml_intern.agent.loop import work
+from ml_intern.agent.task import check_task, task_of, without_threshold
 from ml_intern.errors import InputError, PlanError
 from ml_intern.judge.guards import script_hashes
 from ml_intern.judge.laboratory import Laboratory
@@ -25,7 +26,7 @@ from ml_intern.session.blobs import Blobs
 from ml_intern.tools.experiment import experiment_tools
 from ml_intern.tools.files import file_tools
 from ml_intern.tools.paper import paper_tools
-from ml_intern.tools.registry import Ended, Toolbox
+from ml_intern.tools.registry import Ended, Toolbox, fenced
 
 _EXCERPT_CHARS = 12_000
 
@@ -42,15 +43,19 @@ class PlanDraft(BaseModel):
 def find_claims(context: Context, paper: Paper) -> Grounded:
     """What the model proposes, part by part, and what of it the paper says. Where none of it stands in the paper, the
     model is told why and asked once more. Raises InputError when there is no claim at all."""
-    parts = _parts(paper, max(4_000, context.model.context_chars // 2))
+    prompt = "task" if task_of(paper) else "claims"
+    parts = [
+        fenced("task" if task_of(paper) else "paper", part)
+        for part in _parts(paper, max(4_000, context.model.context_chars // 2))
+    ]
     proposals: list[ProposedClaim] = []
     for number, text in enumerate(parts, start=1):
         asked = {"title": paper.title, "text": text, "part": number, "parts": len(parts), "recipes": []}
-        found = context.ask_for("claims", render_prompt("claims", **asked, dropped=[]), ClaimProposals).claims
+        found = context.ask_for("claims", render_prompt(prompt, **asked, dropped=[]), ClaimProposals).claims
         proposals += found
         kept = ground(paper, found)
         if found and not kept.claims:
-            again = render_prompt("claims", **asked, dropped=kept.dropped)
+            again = render_prompt(prompt, **asked, dropped=kept.dropped)
             proposals += context.ask_for("claims", again, ClaimProposals).claims
     grounded = ground(paper, proposals)
     context.emit(
@@ -60,6 +65,8 @@ def find_claims(context: Context, paper: Paper) -> Grounded:
         dropped=list(grounded.dropped),
         findings=[finding.model_dump() for finding in grounded.findings],
     )
+    if loose := without_threshold(paper, grounded.claims):
+        context.emit("note", text=f"Numbers in the task that are not taken as ones to reach: {', '.join(loose)}")
     if not grounded.claims and context.model.id != "recipes":
         why = "; ".join(grounded.dropped)[:1000] or "the model proposed none"
         raise InputError(f"No claim of {paper.title!r} could be grounded.", why, "Try another model.")
@@ -69,13 +76,17 @@ def find_claims(context: Context, paper: Paper) -> Grounded:
 def draft_plan(context: Context, paper: Paper, grounded: Grounded, scale: Scale) -> Plan:
     """A valid plan for the grounded claims. Raises InputError when the model tests none of them."""
     claims = [claim.model_dump(mode="json") for claim in grounded.claims]
-    situation = {"scale": scale, "hardware": context.compute.hardware, "paper": paper.title}
+    about = {"task": task_of(paper)} if task_of(paper) else {"paper": paper.title}
+    situation = {"scale": scale, "hardware": context.compute.hardware, **about}
 
     def check(draft: PlanDraft) -> None:
         if draft.experiments:
-            check_metrics(_plan(paper, grounded, scale, draft))
+            plan = _plan(paper, grounded, scale, draft)
+            check_metrics(plan)
+            check_task(plan)
 
-    draft = context.ask_for("plan", render_prompt("plan", situation=situation, claims=claims), PlanDraft, check)
+    prompt = context.with_preferences(render_prompt("plan", situation=situation, claims=claims))
+    draft = context.ask_for("plan", prompt, PlanDraft, check)
     if not draft.experiments:
         raise _nothing_to_test(context, paper, grounded.claims, draft.left_out)
     return _plan(paper, grounded, scale, draft)
@@ -91,6 +102,7 @@ def _plan(paper: Paper, grounded: Grounded, scale: Scale, draft: PlanDraft) -> P
             locator=source.locator,
             arxiv_id=source.arxiv_id,
             authors=paper.authors,
+            task=task_of(paper),
         ),
         scale=scale,
         claims=grounded.claims,
@@ -133,6 +145,7 @@ def _nothing_to_test(
     seen = "; ".join(f"{claim.id} {claim.statement} ({reasons.get(claim.id, 'not tested')})" for claim in claims)
     words = sum(len(text.split()) for _, text in paper.texts())
     read = f"{paper.title!r} was read: {len(paper.sections)} sections, {len(paper.tables)} tables, {words} words."
+    read = f"No experiment was planned for the task {paper.title!r}." if task_of(paper) else read
     if context.model.id == "recipes":
         why = f"Claims that recipes see in it: {seen or 'none'}. No recipe tests them."
         return InputError(read, why, "`ml-intern recipes` lists what they test; --model ID lets a language model plan.")
@@ -142,9 +155,10 @@ def _nothing_to_test(
 def build_scripts(context: Context, paper: Paper | None, laboratory: Laboratory) -> Ended:
     """Lets the executor write and try the scripts of one experiment."""
     experiment = laboratory.experiment
-    prompt = render_prompt(
-        "executor", experiment=experiment.model_dump(mode="json"), excerpts=_excerpts(paper, laboratory)
-    )
+    task = task_of(paper)
+    excerpts = fenced("task", task[:_EXCERPT_CHARS]) if task else fenced("paper", _excerpts(paper, laboratory))
+    prompt = render_prompt("executor", experiment=experiment.model_dump(mode="json"), excerpts=excerpts, task=task)
+    prompt = context.with_preferences(prompt)
     laboratory.write_settings()
     scripts = laboratory.places.scripts
     tools = [*file_tools(scripts), *experiment_tools(laboratory), *(paper_tools(paper) if paper else [])]
@@ -162,13 +176,15 @@ def kept_files(scripts: Path, blobs: Blobs) -> dict[str, str]:
     return {f"{scripts.name}/{name}": digest for name, digest in hashes.items()}
 
 
-def discuss(context: Context, verdicts: tuple[Verdict, ...]) -> str:
+def discuss(context: Context, plan: Plan, verdicts: tuple[Verdict, ...]) -> str:
     """The model's prose about verdicts that it cannot change."""
     shown: list[dict[str, Any]] = [
         verdict.model_dump(mode="json", include={"claim", "outcome", "reason", "setting", "scale"})
         for verdict in verdicts
     ]
-    prompt = render_prompt("discussion", verdicts=shown)
+    for one, verdict in zip(shown, verdicts, strict=True):
+        one["outcome"] = verdict.word
+    prompt = render_prompt("discussion", verdicts=shown, task=plan.paper.task)
     return context.ask("discussion", prompt)
 
 

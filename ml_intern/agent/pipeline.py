@@ -23,6 +23,7 @@ from ml_intern.plan.plan_file import dump_plan, load_plan, parse_plan
 from ml_intern.publish.bundle import PublishInput, publish
 from ml_intern.read.paper import Paper
 from ml_intern.read.reader import read_paper
+from ml_intern.read.task import read_task
 from ml_intern.run.resources.broker import Broker, Provided
 from ml_intern.run.resources.resource import Resource
 from ml_intern.run.resources.store import Store
@@ -31,9 +32,12 @@ from ml_intern.session.disk import sync, sync_tree, write_whole
 _CIRCLES_AT_MOST = 2  # experiments given up for going in circles before the run stops
 
 
-def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | None) -> tuple[Verdict, ...]:
-    """All phases. Raises BudgetExhausted and DoomLoop only after what there is has been judged and published."""
-    read = read_phase(context, paper) if paper else None
+def run(
+    context: Context, paper: str, plan_text: str, scale: Scale, out: Path | None, task: str = ""
+) -> tuple[Verdict, ...]:
+    """All phases, for a paper, a task or a plan. Raises BudgetExhausted and DoomLoop only after what there is has been
+    judged and published."""
+    read = read_phase(context, paper, task) if paper or task else None
     plan = plan_phase(context, read, plan_text, scale)
     approve_phase(context, plan)
     ledger = Ledger(context.folder.ledger, context.clean)
@@ -55,7 +59,8 @@ def run(context: Context, paper: str, plan_text: str, scale: Scale, out: Path | 
     return verdicts
 
 
-def read_phase(context: Context, locator: str) -> Paper:
+def read_phase(context: Context, locator: str, task: str = "") -> Paper:
+    """The session's paper; else the one at `locator`, or the words of `task` as one."""
     context.emit("phase.started", phase="read")
     if context.folder.paper.exists():
         paper = Paper.model_validate_json(context.folder.paper.read_bytes())
@@ -63,11 +68,13 @@ def read_phase(context: Context, locator: str) -> Paper:
             return paper
     else:
         read_pdf = pdf_reader(context.compute, context.folder.root / "read", context.stop)
-        paper = read_paper(context.folder.source(locator), context.config, read_pdf)
+        source = context.folder.source(locator)
+        paper = read_task(task) if task else read_paper(source, context.config, read_pdf)
         write_whole(context.folder.paper, paper.model_dump_json(indent=1))
     context.emit(
         "paper.read",
         title=paper.title,
+        kind=paper.source.kind,
         sha256=paper.source.sha256,
         sections=len(paper.sections),
         tables=len(paper.tables),
@@ -89,7 +96,7 @@ def plan_phase(context: Context, paper: Paper | None, plan_text: str, scale: Sca
         plan = parse_plan(plan_text)
     else:
         if paper is None:
-            raise MlInternError("There is neither a paper nor a plan.", next="Give --paper or --plan.")
+            raise MlInternError("There is neither a paper, a task nor a plan.", next="Give one of them.")
         plan = phases.draft_plan(context, paper, phases.find_claims(context, paper), scale)
     plan = pinned(plan, broker(context))
     phases.check_metrics(plan)
@@ -175,6 +182,7 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
         )
     laboratory = _laboratory(context, plan, experiment, ledger, provided, frozen=True)
     context.emit("phase.started", phase="confirm", experiment=experiment.id)
+    context.heed()
     context.budget.check()
     laboratory.confirm(experiment.seeds.confirm)
     if needs_second_look(plan, experiment, ledger.evidence):
@@ -231,7 +239,7 @@ def publish_phase(
     folder = context.folder
     try:
         with context.budget.closing():
-            discussion = phases.discuss(context, verdicts)
+            discussion = phases.discuss(context, plan, verdicts)
     except MlInternError as error:
         discussion = ""
         context.emit("note", text=f"No discussion was written: {error.what}")

@@ -86,7 +86,10 @@ def carry_out(
     from ml_intern.agent.budget import Budget, BudgetLimits, Spent, micro_dollars
     from ml_intern.agent.context import Context
     from ml_intern.agent.pipeline import run as run_pipeline
+    from ml_intern.agent.steering import Steering
+    from ml_intern.cli.keyboard import Keyboard
     from ml_intern.run.compute.local import LocalCompute
+    from ml_intern.session.inbox import Told
     from ml_intern.session.log import EventLog
     from ml_intern.session.state import fold
     from ml_intern.session.store import SessionStore
@@ -119,6 +122,8 @@ def carry_out(
         held = state.held + state.held_open
         micro = micro_dollars(state.cost_usd)
         spent = Spent(iterations=state.iterations, micro=micro, held=held, seconds=state.seconds)
+        keyboard = Keyboard(lambda words: folder.inbox.put(Told(words=known.text(words)[0])))
+        steering = Steering(folder.inbox, lambda name: open_model(name, stop, switched))
         context = Context(
             config=config,
             folder=folder,
@@ -129,7 +134,9 @@ def carry_out(
             budget=Budget(limits, spent),
             compute=compute,
             approve=approver(yes),
-            listeners=[watcher],
+            listeners=[watcher, keyboard],
+            preferences=settings.get("instructions", ""),
+            steering=steering,
             clean=lambda text: known.text(text, guess=True)[0],
         )
         opened.append(context)
@@ -142,8 +149,14 @@ def carry_out(
         out = Path(settings["out"]) if settings["out"] else None
         with _synced(config, context, settings.get("sync", "")):
             try:
-                with gentle_stop(context.stop), watcher.open():
-                    run_pipeline(context, settings["paper"], plan_text, settings["scale"], out)
+                with gentle_stop(stop), watcher.open(), steering.watching(context), contextlib.closing(keyboard):
+                    run_pipeline(
+                        context, settings["paper"], plan_text, settings["scale"], out, settings.get("task", "")
+                    )
+                if unheard := steering.unheard(context):
+                    context.emit(
+                        "note", text=f"What a person said came after the model's last turn: {unheard} messages."
+                    )
                 context.emit("session.finished")
             except KeyboardInterrupt:
                 context.emit("session.interrupted")

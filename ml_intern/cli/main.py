@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from ml_intern import __version__
-from ml_intern.cli import doctor, fork, models, plan, read, recipes, report, resume, run, sessions, verify
+from ml_intern.cli import doctor, fork, models, plan, read, recipes, report, resume, run, sessions, tell, verify
 from ml_intern.errors import MlInternError
 
 app = typer.Typer(
     name="ml-intern",
-    help="Reads a paper, pre-registers its claims, runs the experiments, publishes a model with measured numbers only.",
+    help="Reads a paper, or a task, pre-registers its claims, runs the experiments, publishes measured numbers only.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
@@ -26,6 +26,7 @@ app.command("plan")(plan.plan)
 app.command("read")(read.read)
 app.command("verify")(verify.verify)
 app.command("resume")(resume.resume)
+app.command("tell")(tell.tell)
 app.command("report")(report.report)
 app.command("fork")(fork.fork)
 app.add_typer(sessions.app, name="sessions")

@@ -1,4 +1,4 @@
-"""`ml-intern run`: from a paper or a plan to verdicts and a published model."""
+"""`ml-intern run`: from a paper, a task or a plan to verdicts and a published model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,26 @@ from ml_intern.errors import InputError
 SCALES = ("smoke", "small", "paper")
 
 
+def check_task_words(task: str, model: str) -> None:
+    """Raises InputError where the words are no task, or nobody is there to plan it."""
+    from ml_intern.errors import PaperError
+    from ml_intern.read.locate import locate
+    from ml_intern.read.task import read_task
+
+    read_task(task)
+    try:
+        locate(task)
+    except PaperError:
+        pass
+    else:
+        raise InputError(f"{task!r} is a paper, not a task.", next=f"ml-intern run --paper {task}")
+    if model == "recipes":
+        why = "the built-in recipes test claims of papers, and no recipe tests a task"
+        raise InputError("A task needs a language model.", why, "Give --model, a litellm id like openai/gpt-5.")
+
+
 def run(
+    task: Annotated[str, typer.Argument(help='What is to be done, in words: "train … on …, at least 90 %".')] = "",
     paper: Annotated[str, typer.Option(help="arXiv id, URL, PDF, LaTeX file, archive or folder.")] = "",
     plan: Annotated[Path | None, typer.Option(help="A plan.yaml to run as it stands.")] = None,
     model: Annotated[str, typer.Option(help="`recipes` (no key needed) or any litellm model id.")] = "recipes",
@@ -40,16 +59,23 @@ def run(
     time_limit: Annotated[float | None, typer.Option(min=1.0, help="Seconds at most; what runs is finished.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at once; default: one a core.")] = None,
     sync: Annotated[bool, typer.Option("--sync", help="Upload the session now and then, privately.")] = False,
+    instructions: Annotated[
+        bool, typer.Option("--instructions/--no-instructions", help="Show the model AGENTS.md of this folder.")
+    ] = True,
     repo: Annotated[str, typer.Option(help="Where to: a dataset repository; default NAME/ml-intern-sessions.")] = "",
     json_lines: Annotated[bool, typer.Option("--json", help="One event a line on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Test a paper's claims: plan, approve, build, run, judge, publish."""
+    """Test a paper's claims, or do a task: plan, approve, build, run, judge, publish."""
+    from ml_intern.cli.instructions import read_instructions
+    from ml_intern.cli.upload import redactor
     from ml_intern.run.selfcheck import choose
     from ml_intern.session.sync.remote import DEFAULT_NAME
 
-    if bool(paper) == bool(plan):
-        raise InputError("Give either --paper or --plan.", next="ml-intern run --paper 2401.01234")
+    if sum((bool(task), bool(paper), plan is not None)) != 1:
+        raise InputError("Give one of: a task, --paper, --plan.", next="ml-intern run --paper 2401.01234")
+    if task:
+        check_task_words(task, model)
     if scale not in SCALES:
         raise InputError(f"There is no scale {scale!r}.", next=f"Give one of {', '.join(SCALES)}.")
     if push != "folder":
@@ -64,8 +90,14 @@ def run(
         plan_text = plan.read_text(encoding="utf-8")
     config = Config.from_environment()
     chosen = choose(sandbox, config.home)
+    preferences, said = read_instructions(Path.cwd()) if instructions else ("", "")
+    if said and not quiet and not json_lines:
+        typer.echo(said, err=True)
+    known = redactor()
     settings = {
         "paper": paper,
+        **({"task": known.text(task)[0]} if task else {}),
+        **({"instructions": known.text(preferences)[0]} if preferences else {}),
         "plan_text": plan_text,
         "model": model,
         "stronger_model": stronger_model,

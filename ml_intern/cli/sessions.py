@@ -36,7 +36,7 @@ def sessions(context: typer.Context, as_json: _Json = False) -> None:
 def list_(
     as_json: _Json = False, paper: Annotated[str, typer.Option(help="Only of papers with these words.")] = ""
 ) -> None:
-    """List sessions, newest first: when they were last worked on, status, runs, size, paper."""
+    """List sessions, newest first: when they were last worked on, status, runs, size, paper or task."""
     from ml_intern.session.catalogue import as_line, entry
 
     store = _store()
@@ -139,7 +139,8 @@ def _store() -> SessionStore:
 def _is_about(one: Entry, words: str) -> bool:
     if not words:
         return True
-    about = f"{one.state.title} {one.state.settings.get('paper', '')}" if one.state else ""
+    settings = one.state.settings if one.state else {}
+    about = f"{one.state.title} {settings.get('paper', '')} {settings.get('task', '')}" if one.state else ""
     return words.casefold() in about.casefold()
 
 
@@ -151,7 +152,9 @@ def _line(one: Entry) -> str:
     if one.state is None:
         return f"{one.folder.id}  damaged: {printable(one.problem.splitlines()[0])}"
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.state.updated))
-    about = " ".join(printable(one.state.title or str(one.state.settings.get("paper", ""))).split())[:60]
+    settings = one.state.settings
+    about = str(one.state.title or settings.get("paper", "") or settings.get("task", ""))
+    about = ("task: " if "task" in settings else "") + " ".join(printable(about).split())[:60]
     room = bytes_in_words(size(one.folder))
     return f"{one.folder.id}  {when}  {one.status:<11}  {one.state.runs:>4} runs  {room:>8}  {about}"
 

@@ -35,7 +35,8 @@ def decide(plan: Plan, evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
     confirm = [record for record in evidence if record.phase == "confirm"]
     found: dict[str, list[Verdict]] = {claim.id: [] for claim in plan.claims}
     for left in plan.left_out:
-        found[left.claim].append(Verdict(claim=left.claim, outcome="not tested", reason=left.reason))
+        task = bool(plan.paper.task)
+        found[left.claim].append(Verdict(claim=left.claim, outcome="not tested", reason=left.reason, task=task))
     for experiment in plan.experiments:
         records = [record for record in confirm if record.experiment == experiment.id]
         for test in experiment.tests:
@@ -68,12 +69,14 @@ def _judge(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequenc
         "looks": looks,
         "minimal_effect": test.minimal_effect,
         "smoke": plan.scale == "smoke",
+        "task": bool(plan.paper.task),
     }
     if not records:
         return Verdict(outcome="not tested", reason="its experiment has no confirmation run", **common)
     if fatal := sorted({f"{guard.name}: {guard.message}" for r in records for guard in r.guards if guard.fatal}):
         return Verdict(outcome="inconclusive", reason=f"a guard was raised: {fatal[0]}", **common)
-    if test.kind == "value" and plan.scale != "paper":
+    of_scale = test.kind == "value" or (test.kind == "threshold" and not plan.paper.task)
+    if of_scale and plan.scale != "paper":
         return Verdict(outcome="not tested", reason="a value can be checked only at the paper's scale", **common)
     pairs = _pair(experiment, test, records)
     common |= {"seeds": pairs.seeds, "effects": pairs.effects, "trust": pairs.trust, "level": level}
@@ -89,6 +92,8 @@ def _judge(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequenc
         return Verdict(outcome="inconclusive", reason="fewer than three seeds gave a finite value", **common)
     if test.kind == "failure":
         return _failure(test, pairs, common)
+    if test.kind == "measurement":
+        return _measurement(test, pairs, level, common)
     return _difference(test, pairs, level, common)
 
 
@@ -145,7 +150,9 @@ def _effect(test: ClaimTest, values: dict[str, float]) -> float:
     if test.kind == "value":
         return values[next(iter(test.contrast))] - (test.target or 0.0)
     total = math.fsum(weight * _transformed(test, values[name]) for name, weight in test.contrast.items())
-    if test.kind in ("failure", "equivalence"):
+    if test.kind == "threshold":
+        total -= test.target or 0.0
+    if test.kind in ("failure", "equivalence", "measurement"):
         return total
     return total if test.higher_is_better else -total
 
@@ -175,6 +182,14 @@ def _failure(test: ClaimTest, pairs: _Pairs, common: dict[str, Any]) -> Verdict:
     return Verdict(outcome=outcome, reason=reason, effect=failing / len(values), low=low, high=high, **common)
 
 
+def _measurement(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, Any]) -> Verdict:
+    """The mean with its interval; there is nothing that it could meet or miss."""
+    low, high = statistics.t_interval(pairs.effects, level)
+    mean = statistics.mean(pairs.effects)
+    reason = f"{mean:.4g} over {len(pairs.effects)} seeds; no number was asked for, so there is nothing to meet or miss"
+    return Verdict(outcome="measured", reason=reason, effect=mean, low=low, high=high, **common)
+
+
 def _difference(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, Any]) -> Verdict:
     effects = pairs.effects
     effect = statistics.mean(effects)
@@ -182,6 +197,8 @@ def _difference(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, 
     common |= {"effect": effect, "low": low, "high": high, "p_value": statistics.t_p_value(effects)}
     if test.kind == "value":
         return _within(test, effects, level, common)
+    if test.kind == "threshold":
+        return _threshold(test, pairs, level, common)
     if _at_ceiling(test, pairs):
         return Verdict(outcome="inconclusive", reason="the metric is at its ceiling in every variant", **common)
     if all(value == 0 for value in effects):
@@ -214,6 +231,28 @@ def _direction(test: ClaimTest, effects: Sequence[float], low: float, high: floa
     return "inconclusive", f"{text}: it includes 0"
 
 
+def _threshold(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, Any]) -> Verdict:
+    """One-sample t interval of the mean over fresh seeds against a fixed number. To lie exactly on it in every seed is
+    to reach it: the interval of a metric at its ceiling has no width."""
+    effects, low, high = pairs.effects, common["low"], common["high"]
+    agrees = len(effects) < _SIGN_FLIP_FROM or statistics.sign_flip_p_value(effects) < 1 - level
+    reached = sum(effect >= 0 for effect in effects)
+    (values,) = pairs.values.values()
+    bounds = statistics.t_interval(values, level)
+    text = (
+        f"{test.metric.key} is {statistics.mean(values):.4g}, its {level:.1%} interval {bounds[0]:.4g} to"
+        f" {bounds[1]:.4g}, against {test.target:g}; {reached} of {len(effects)} seeds reach it"
+    )
+    if not any(effects) or (low >= 0 and agrees):
+        return Verdict(outcome="reproduced", reason=text, **common)
+    if high < 0 and agrees:
+        return Verdict(outcome="not reproduced", reason=text, **common)
+    needed = statistics.seeds_needed(effects, 0.0, level)
+    why = "the interval reaches across the number" if low < 0 <= high else "the exact sign-flip test does not agree"
+    more = f"; about {needed} seeds would decide it" if needed else "; no affordable number would decide it"
+    return Verdict(outcome="inconclusive", reason=f"{text}; {why}{more}", needed_seeds=needed, **common)
+
+
 def _within(test: ClaimTest, effects: Sequence[float], level: float, common: dict[str, Any]) -> Verdict:
     """Equivalence, or a value within its tolerance: two one-sided tests against the margin."""
     margin = test.margin if test.margin is not None else 0.0
@@ -241,6 +280,9 @@ def _combined(parts: Sequence[Verdict]) -> Verdict:
     are those of the part that speaks most against the claim; all parts stand in `parts`."""
     if len(parts) == 1:
         return parts[0]
+    criteria = [part for part in parts if part.outcome != "measured"]
+    if criteria and len(criteria) < len(parts):  # a mere measurement speaks neither for nor against
+        return _with_parts(_combined(criteria), parts)
     outcomes = {part.outcome for part in parts}
     if open_parts := [part for part in parts if part.outcome == "inconclusive"]:
         return _with_parts(open_parts[0], parts)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from ml_intern.plan.plan import Setting
 
-Outcome = Literal["reproduced", "partly", "not reproduced", "inconclusive", "not tested"]
+Outcome = Literal["reproduced", "partly", "not reproduced", "inconclusive", "not tested", "measured"]
+_OF_A_TASK = {"reproduced": "met", "partly": "partly met", "not reproduced": "not met"}  # other words for the same
 
 
 class Verdict(BaseModel):
     """`low` and `high` bound the interval that decided. `effects` are per paired seed, positive on the claimed side.
     `level` is the test's (0.95, or Pocock's 0.9706 when two looks were planned). `needed_seeds`: a guess at the number
     that would decide an inconclusive. `parts`: the verdict of each test, for a claim that was tested in several
-    places; else empty."""
+    places; else empty. `task`: the claim comes from a person's task, not from a paper."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +43,16 @@ class Verdict(BaseModel):
     primary: bool = True
     trust: str = "harness"
     smoke: bool = False
+    task: bool = False
     parts: tuple[Verdict, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Verdicts about papers are written as they were before there were tasks."""
+        data: dict[str, Any] = handler(self)
+        if not self.task:
+            data.pop("task", None)
+        return data
 
     def explained(self, blocked: Mapping[str, str]) -> Verdict:
         """With the reason why its experiment was given up, where it was. `blocked`: experiment id to reason."""
@@ -52,10 +62,15 @@ class Verdict(BaseModel):
         return self.model_copy(update=changes)
 
     @property
+    def word(self) -> str:
+        """The outcome for a person: a claim is reproduced or not, a task's demand met or not."""
+        return _OF_A_TASK.get(self.outcome, self.outcome) if self.task else self.outcome
+
+    @property
     def short(self) -> str:
-        """What was found and how close the setting is: 'reproduced, scaled down'."""
-        outcome = f"{self.outcome} (smoke)" if self.smoke and self.outcome != "not tested" else self.outcome
-        return f"{outcome}, {self.setting}" if self.setting else outcome
+        """What was found and how close the setting is: 'reproduced, scaled down'. A task done as it was set: 'met'."""
+        outcome = f"{self.word} (smoke)" if self.smoke and self.outcome != "not tested" else self.word
+        return f"{outcome}, {self.setting}" if self.setting and not (self.task and self.setting == "same") else outcome
 
     @property
     def headline(self) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["direction", "magnitude", "equivalence", "value", "trend", "failure"]
+Kind = Literal["direction", "magnitude", "equivalence", "value", "trend", "failure", "threshold", "measurement"]
 
 
 class StatedNumber(BaseModel):

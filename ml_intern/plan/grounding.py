@@ -17,6 +17,11 @@ from ml_intern.plan.plan import Finding
 from ml_intern.read.paper import Paper, Row, Table
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?![\w])")
+_QUANTITY = re.compile(
+    r"(?<![\w.])(?P<digits>[-+]?(?:\d{1,3}(?:[ ,]\d{3})+|\d+)?(?:(?<=\d)\.?|\.)\d*(?:e[-+]?\d+)?)"
+    r"(?:\s?(?P<unit>%|per ?cent\b)|(?P<times>[kM])\b)?",
+    re.IGNORECASE,
+)
 _MIN_QUOTE = 12  # characters: a shorter quote stands everywhere
 
 
@@ -53,7 +58,7 @@ def ground(paper: Paper, proposals: Sequence[ProposedClaim]) -> Grounded:
 def _place(proposal: ProposedClaim, texts: dict[str, str], cells: dict[str, str]) -> ProposedClaim | str:
     """The proposal with its true anchor, or the reason why it is dropped."""
     quote = fold(proposal.quote)
-    if len(quote) < _MIN_QUOTE:
+    if len(quote) < _MIN_QUOTE and quote not in texts.values():
         return "its quote is too short to be found"
     if quote in texts.get(proposal.anchor, ""):
         anchor = proposal.anchor
@@ -78,6 +83,19 @@ def _missing_number(number: StatedNumber, quote: str, texts: dict[str, str], cel
     if re.search(rf"(?<![\d.]){re.escape(printed)}(?![\d]|\.\d)", place):
         return ""
     return f"its number {printed!r} does not stand at {number.anchor or 'its quote'}"
+
+
+def quantities(text: str) -> dict[str, tuple[float, ...]]:
+    """Numbers of a text, as printed, each with what it may mean: 90 % is 90 or 0.9, 10k is 10,000."""
+    found: dict[str, tuple[float, ...]] = {}
+    for match in _QUANTITY.finditer(fold(text)):
+        try:
+            value = float(re.sub(r"[ ,]", "", match["digits"]))
+        except ValueError:  # a full stop
+            continue
+        times = {"k": 1e3, "m": 1e6}.get((match["times"] or "").lower(), 1.0)
+        found[match[0].strip().rstrip(".")] = (value, value / 100) if match["unit"] else (value * times,)
+    return found
 
 
 def contradictions(paper: Paper) -> tuple[Finding, ...]:

@@ -100,6 +100,10 @@ class DataSpec(_Strict):
         return tuple(dict.fromkeys((*self.inputs, self.label)))
 
 
+_NEEDS = {"equivalence": ("margin",), "value": ("margin", "target"), "failure": ("floor",), "threshold": ("target",)}
+_OF_ONE = ("threshold", "measurement")  # kinds that compare a variant with no other
+
+
 class ClaimTest(_Strict):
     """The pre-registered criterion for one claim.
 
@@ -107,6 +111,8 @@ class ClaimTest(_Strict):
     direction, magnitude, trend: reproduced when its interval excludes 0 and the mean reaches `minimal_effect`.
     equivalence: the 90 % interval lies within ± `margin`. failure: the metric of the one variant in `contrast` is
     beyond `floor` (on the bad side) in each seed. `value`: within `margin` of `target`, only at the paper's scale.
+    threshold: the mean of the one variant is at least `target` (at most, where lower is better), its interval beyond
+    it. measurement: the metric of the one variant, against no criterion.
     """
 
     claim: str
@@ -124,9 +130,10 @@ class ClaimTest(_Strict):
 
     @model_validator(mode="after")
     def _criterion_is_complete(self) -> ClaimTest:
-        needs = {"equivalence": ("margin",), "value": ("margin", "target"), "failure": ("floor",)}.get(self.kind, ())
-        if missing := [field for field in needs if getattr(self, field) is None]:
+        if missing := [field for field in _NEEDS.get(self.kind, ()) if getattr(self, field) is None]:
             raise ValueError(f"a test of kind {self.kind} needs {' and '.join(missing)}")
+        if self.kind in _OF_ONE and (list(self.contrast.values()) != [1.0] or self.transform != "none"):
+            raise ValueError(f"a test of kind {self.kind} is about one variant, untransformed: contrast {{method: 1}}")
         if self.kind in ("direction", "magnitude", "equivalence", "trend") and abs(sum(self.contrast.values())) > 1e-9:
             raise ValueError("the weights of a contrast must sum to 0, for instance {method: 1, baseline: -1}")
         return self
@@ -244,11 +251,14 @@ class Finding(_Strict):
 
 
 class PaperRef(_Strict):
+    """What the claims come from: a paper, or, where `task` holds its words, a task that a person set."""
+
     title: str
     sha256: str
     locator: str = ""
     arxiv_id: str = ""
     authors: tuple[str, ...] = ()
+    task: str = ""
 
 
 class Plan(_Strict):
@@ -282,6 +292,8 @@ class Plan(_Strict):
     def digest(self) -> str:
         """sha256 of the plan's content, independent of its layout as YAML."""
         content = self.model_dump(mode="json")
+        if not self.paper.task:
+            del content["paper"]["task"]
         for experiment in content["experiments"]:
             for later in (
                 "resources",

@@ -45,7 +45,7 @@ def render_card(facts: Facts) -> str:
 
 def _metadata(facts: Facts) -> dict[str, Any]:
     """The YAML block: licence, tags, and `model-index` with the published run's own sealed scores."""
-    tags = ["ml-intern", "reproduction", f"scale-{facts.plan.scale}"]
+    tags = ["ml-intern", "task" if facts.task else "reproduction", f"scale-{facts.plan.scale}"]
     out: dict[str, Any] = {"license": "apache-2.0", "library_name": "pytorch", "tags": tags}
     run, experiment = facts.published, facts.published_experiment
     if run is None or experiment is None:

@@ -54,6 +54,10 @@ class Tested(BaseModel):
             return "of the seeds beyond the floor"
         if test.kind == "value":
             return f"{metric} away from the target"
+        if test.kind == "threshold":
+            return f"in {metric} beyond {test.target:g}"
+        if test.kind == "measurement":
+            return metric
         if test.transform == "log10":
             return f"powers of ten in {metric}"
         return f"in {metric}"
@@ -122,6 +126,16 @@ class Facts(BaseModel):
     @property
     def smoke(self) -> bool:
         return self.plan.scale == "smoke"
+
+    @property
+    def task(self) -> str:
+        """The words of the task; empty for a paper."""
+        return self.plan.paper.task
+
+    @property
+    def source(self) -> str:
+        """What the claims come from, in a word."""
+        return "task" if self.task else "paper"
 
     def experiment(self, name: str) -> Experiment:
         return next(experiment for experiment in self.plan.experiments if experiment.id == name)

@@ -26,10 +26,11 @@ def effects_svg(facts: Facts) -> str:
     for number, (claim, item) in enumerate(items):
         verdict = item.verdict
         low, high, effect = verdict.low or 0.0, verdict.high or 0.0, verdict.effect or 0.0
-        marks = [0.0, verdict.minimal_effect or 0.0]
+        measured = item.test.kind == "measurement"  # no criterion, no mark
+        marks = [] if measured else [0.0, verdict.minimal_effect or 0.0]
         if item.test.margin:
             marks += [item.test.margin, -item.test.margin]
-        x = _scale(min(low, *marks), max(high, *marks), left, left + width)
+        x = _scale(min([low, effect, *marks]), max([high, effect, *marks]), left, left + width)
         y = 24 + number * row
         colour = {"reproduced": _COLOURS[2], "not reproduced": _COLOURS[4]}.get(verdict.outcome, _COLOURS[0])
         parts.append(_text(left - 8, y + 4, claim, "end"))

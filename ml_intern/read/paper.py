@@ -81,9 +81,10 @@ class Element(_Part):
 
 
 class Source(_Part):
-    """Where the paper came from. `locator` is what the person typed; `sha256` is of the bytes that were read."""
+    """Where the paper came from. `locator` is what the person typed; `sha256` is of the bytes that were read. Of kind
+    `task` it is no paper but a person's own words."""
 
-    kind: Literal["latex", "pdf"]
+    kind: Literal["latex", "pdf", "task"]
     locator: str
     sha256: str
     arxiv_id: str = ""

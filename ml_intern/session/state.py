@@ -80,7 +80,7 @@ def _understood(state: State, event: Event) -> State:
 def _step(state: State, event: Event) -> State:
     changes: dict[str, Any] = {"updated": event.time, "mono": event.mono}
     if event.type not in _BEGINNINGS:
-        changes["seconds"] = state.seconds + max(0.0, event.mono - state.mono)
+        changes["seconds"] = state.seconds + max(0.0, event.mono - state.mono) - event.data.get("paused", 0.0)
     data = event.data
     match event.type:
         case "session.created":
@@ -128,6 +128,12 @@ def _step(state: State, event: Event) -> State:
             changes["amendments"] = (*state.amendments, data["reason"])
         case "note":
             changes["notes"] = (*state.notes, data["text"])
+            if "settings" in data:
+                changes["settings"] = {**state.settings, **data["settings"]}
+        case "conversation.told":
+            if "inbox" in data:  # whoever reads the report knows that the model was helped
+                said = f"A person said something to the model in `{data['purpose']}`; the session's log has the words."
+                changes["notes"] = (*state.notes, said)
         case "verdicts":
             changes["verdicts"] = tuple(data["verdicts"])
         case "published":

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ml_intern.errors import InputError, SessionError
 from ml_intern.session.blobs import Blobs
 from ml_intern.session.events import Event
+from ml_intern.session.inbox import Inbox
 from ml_intern.session.log import read_log
 from ml_intern.session.state import State, fold
 
@@ -53,6 +54,10 @@ class SessionFolder:
     @property
     def blobs(self) -> Blobs:
         return Blobs(self.root / "blobs")
+
+    @property
+    def inbox(self) -> Inbox:
+        return Inbox(self.root / "inbox")
 
     @property
     def report(self) -> Path:

@@ -70,6 +70,8 @@ def describe(event: Event) -> str:
         case "resource.fetched":
             return f"resource {data['name']}: {data['shown']}"
         case "paper.read":
+            if data.get("kind") == "task":
+                return f"task: {data['title']}"
             return f"read {data['title']!r}: {data['sections']} sections, {data['tables']} tables"
         case "claims.grounded":
             return f"{data['kept']} claims grounded, {len(data['dropped'])} dropped, {len(data['findings'])} findings"
@@ -83,6 +85,8 @@ def describe(event: Event) -> str:
             return f"smoke: {data['experiment']}/{data['variant']}: {data['outcome']} in {data['seconds']:.1f} s"
         case "experiment.blocked":
             return f"{data['experiment']} was given up: {data['reason'].splitlines()[0]}"
+        case "conversation.told" if "inbox" in data:
+            return "the model hears what a person said"
         case "note" | "doom.warning":
             return str(data["text"])
     return ""
@@ -112,6 +116,8 @@ class LiveTable:
                 self._expected += data["runs"]
         elif event.type == "model.asked":
             self._iterations += 1
+        elif "max_iterations" in data.get("settings", {}):
+            self._max_iterations = data["settings"]["max_iterations"]
         elif event.type == "run.started":
             self._running[data["run"]] = {**data, "since": time.monotonic()}
         elif event.type in ("evidence.recorded", "run.finished"):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ml_intern.judge.verdict import Verdict
 from ml_intern.read.show import printable
 from ml_intern.session.events import Event
 from ml_intern.session.state import State
@@ -38,11 +39,14 @@ def _facts(id: str, status: str, state: State, events: int, size: int) -> list[t
     limits += [f"{settings['time_limit']:.0f} s"] if settings.get("time_limit") is not None else []
     cost = "unknown" if state.cost_unknown else f"${state.cost_usd:.4f}"
     held = f", ${(state.held + state.held_open) / 1e6:.4f} held for calls without an end" if state.held else ""
-    outcomes = [f"{one.get('claim')}: {one.get('outcome')}" for one in state.verdicts]
+    outcomes = [f"{one['claim']}: {Verdict.model_validate(one).word}" for one in state.verdicts]
     return [
         ("session", id),
         ("status", f"{status}{f', in phase {state.phase}' if status != 'finished' and state.phase else ''}"),
-        ("paper", state.title or str(settings.get("paper", ""))),
+        (
+            "task" if "task" in settings else "paper",
+            settings.get("task", "") or state.title or str(settings.get("paper", "")),
+        ),
         ("begun", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(state.created))),
         ("last event", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(state.updated))),
         ("worked", f"{state.seconds:.0f} s"),

@@ -13,12 +13,20 @@ from ml_intern.judge.verdict import Verdict
 from ml_intern.plan.plan import Plan
 from ml_intern.read.show import printable
 
-_STYLES = {"reproduced": "green", "partly": "yellow", "not reproduced": "red", "inconclusive": "yellow"}
+_STYLES = {
+    "reproduced": "green",
+    "measured": "green",
+    "partly": "yellow",
+    "not reproduced": "red",
+    "inconclusive": "yellow",
+}
 
 
 def show_plan(plan: Plan, console: Console) -> None:
     """Claims with their fate, experiments with what they cost, and the power to see a difference."""
-    console.print(Text(f"Plan for {printable(plan.paper.title)!r}, scale {plan.scale}", style="bold"))
+    source = "task" if plan.paper.task else "paper"
+    about = f"the task {printable(plan.paper.title)!r}" if plan.paper.task else repr(printable(plan.paper.title))
+    console.print(Text(f"Plan for {about}, scale {plan.scale}", style="bold"))
     fates = {left.claim: f"not tested: {left.reason}" for left in plan.left_out}
     for experiment in plan.experiments:
         for test in experiment.tests:
@@ -52,10 +60,10 @@ def show_plan(plan: Plan, console: Console) -> None:
         lines += [f"  deviates: {deviation}" for deviation in experiment.deviations]
         console.print(Text(printable("\n".join(lines))))
     if plan.findings:
-        console.print(Text("Contradictions in the paper:", style="bold"))
+        console.print(Text(f"Contradictions in the {source}:", style="bold"))
         for finding in plan.findings:
             console.print(Text(f"  {printable(finding.text)}"))
-    console.print(Text(f"{plan.dropped} proposed claims were dropped: the paper does not say them.", style="dim"))
+    console.print(Text(f"{plan.dropped} proposed claims were dropped: the {source} does not say them.", style="dim"))
 
 
 def show_verdicts(verdicts: Sequence[Verdict], statements: dict[str, str], console: Console) -> None:

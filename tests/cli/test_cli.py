@@ -28,7 +28,7 @@ def test_help_imports_nothing_heavy() -> None:
     [
         (["run", "--paper", "no-such-file.pdf"], "There is no file no-such-file.pdf"),
         (["run", "--paper", "nonsense"], "is no paper"),
-        (["run"], "either --paper or --plan"),
+        (["run"], "one of: a task, --paper, --plan"),
         (["run", "--paper", "2401.01234", "--scale", "huge"], "no scale"),
         (["run", "--paper", "x.pdf", "--model", "gpt"], "There is no"),
         (["verify", "nowhere"], "no folder"),

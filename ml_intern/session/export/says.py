@@ -102,6 +102,8 @@ def _paper(data: Mapping[str, Any]) -> Line:
     warned = data.get("warnings")
     warnings = _lines("warnings", warned)
     counts += f", {counted(len(warned), 'warning')}" if isinstance(warned, list) and warned else ""
+    if data.get("kind") == "task":
+        return Line("task", _text(data, "title"))
     return Line("paper", f"{_text(data, 'title')} ({counts})", "warn" if warnings else "", warnings)
 
 
@@ -116,8 +118,15 @@ def _claims(data: Mapping[str, Any]) -> Line:
 
 def _counted(verdicts: object) -> str:
     listed = verdicts if isinstance(verdicts, list | tuple) else ()
-    outcomes = [plain(one.get("outcome")) for one in listed if isinstance(one, dict)]
+    outcomes = [_word(one) for one in listed if isinstance(one, dict)]
     return ", ".join(f"{count} {visible(outcome)}" for outcome, count in Counter(outcomes).most_common()) or "none"
+
+
+def _word(verdict: Mapping[str, Any]) -> str:
+    """A task's demand is met or not, where a paper's claim is reproduced or not."""
+    outcome = plain(verdict.get("outcome"))
+    words = {"reproduced": "met", "partly": "partly met", "not reproduced": "not met"} if verdict.get("task") else {}
+    return words.get(outcome, outcome)
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ class VerdictRow:
 
 
 def verdict_rows(verdicts: Sequence[Mapping[str, Any]], statements: Mapping[str, str]) -> list[VerdictRow]:
-    tones: dict[str, Tone] = {"reproduced": "good", "not reproduced": "bad", "not tested": ""}
+    tones: dict[str, Tone] = {"reproduced": "good", "measured": "good", "not reproduced": "bad", "not tested": ""}
     rows = []
     for one in verdicts:
         outcome, claim = plain(one.get("outcome")), plain(one.get("claim"))
@@ -141,7 +150,7 @@ def verdict_rows(verdicts: Sequence[Mapping[str, Any]], statements: Mapping[str,
         row = VerdictRow(
             claim=visible(claim),
             statement=visible(statements.get(claim, "")),
-            outcome=visible(outcome) + smoke,
+            outcome=visible(_word(one)) + smoke,
             tone=tones.get(outcome, "warn"),
             effect=_effect(one),
             seeds=len(seeds) if isinstance(seeds := one.get("seeds"), list | tuple) else 0,
