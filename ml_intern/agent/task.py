@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_intern.errors import PlanError
-from ml_intern.judge.metrics import OUTSIDE, higher_is_better, is_metric
+from ml_intern.judge.metrics import OUTSIDE, ceiling, higher_is_better, is_metric
 from ml_intern.plan.claim import Claim
 from ml_intern.plan.grounding import quantities
 from ml_intern.plan.plan import ClaimTest, Plan
@@ -50,4 +50,7 @@ def _problem(claim: Claim, test: ClaimTest) -> str:
         return "" if not test.higher_is_better else f"less {name} is better"
     if is_metric(name) and test.higher_is_better != higher_is_better(name):
         return f"of {name}, {'higher' if higher_is_better(name) else 'lower'} is better"
+    best = ceiling(name) if is_metric(name) else None
+    if best is not None and ((test.target or 0.0) > best if test.higher_is_better else (test.target or 0.0) < best):
+        return f"its target {test.target:g} lies beyond the best value of {name}, {best:g}"
     return "" if test.metric.rows.startswith("test") else "it is measured on rows that training sees; use rows: test"

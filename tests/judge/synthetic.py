@@ -43,6 +43,8 @@ def criterion(kind: str = "direction", **changes: Any) -> ClaimTest:
     fields |= {
         "equivalence": {"margin": 0.05},
         "value": {"margin": 0.05, "target": 0.6, "contrast": {"method": 1.0}},
+        "threshold": {"target": 0.6, "contrast": {"method": 1.0}},
+        "measurement": {"contrast": {"method": 1.0}},
         "failure": {"floor": 0.4, "contrast": {"method": 1.0}},
     }.get(kind, {})
     return ClaimTest.model_validate(fields | changes)
@@ -77,6 +79,11 @@ def plan_of(*experiments: Experiment, scale: str = "small", **changes: Any) -> P
         "experiments": experiments,
     }
     return Plan.model_validate(fields | changes)
+
+
+def task_of(*experiments: Experiment, **changes: Any) -> Plan:
+    """The same as a person's task."""
+    return plan_of(*experiments, paper={"title": "t", "sha256": "0", "task": "reach it"}, **changes)
 
 
 def run(

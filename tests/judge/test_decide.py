@@ -23,7 +23,7 @@ from tests.judge.synthetic import (
     runs,
 )
 
-KINDS = ["direction", "magnitude", "equivalence", "value", "trend", "failure"]
+KINDS = ["direction", "magnitude", "equivalence", "value", "trend", "failure", "threshold", "measurement"]
 DIFFERENCES = ["direction", "magnitude", "trend"]
 TWO_LOOKS = {"confirm": 5, "extra": 5}
 
