@@ -105,8 +105,10 @@ class Steering:
 
     def _set(self, context: Context, told: Told) -> None:
         """Settings that do not fit are noted, and change nothing."""
-        settings = {name: value for name, value in told.settings.items() if name in _NAMES}
+        settings = told.settings
         try:
+            if unknown := settings.keys() - _NAMES.keys():
+                raise ValueError(f"there is no setting {min(unknown)}")
             model = self._open_model(settings["model"]) if "model" in settings else None
             limits = context.budget.limits.model_dump()
             limits |= {_LIMITS[name]: value for name, value in settings.items() if name in _LIMITS}
