@@ -15,7 +15,7 @@ from ml_intern.errors import ApprovalRefused, BudgetExhausted, DoomLoop, MlInter
 from ml_intern.judge.decide import decide, needs_second_look
 from ml_intern.judge.evidence import summary
 from ml_intern.judge.guards import script_hashes, with_group_guards
-from ml_intern.judge.laboratory import Laboratory, Places, environment_lock
+from ml_intern.judge.laboratory import Laboratory, Places, environment_lock, wanted_scripts
 from ml_intern.judge.ledger import Ledger, canonical_hash
 from ml_intern.judge.verdict import Verdict
 from ml_intern.plan.plan import Experiment, Plan, Scale
@@ -171,7 +171,12 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
         if not ended.done:
             context.emit("experiment.blocked", experiment=experiment.id, reason=ended.note)
             return
-        freeze(folder.experiment(experiment.id), frozen)
+        scripts = folder.experiment(experiment.id)
+        if missing := [name for name in wanted_scripts(experiment) if not (scripts / name).is_file()]:
+            reason = f"the model said that it was done, without {', '.join(missing)}"
+            context.emit("experiment.blocked", experiment=experiment.id, reason=reason)
+            return
+        freeze(scripts, frozen)
         digest = canonical_hash(script_hashes(frozen))
         context.emit("experiment.built", experiment=experiment.id, scripts=digest, note=ended.note)
     elif state.built[experiment.id] != canonical_hash(script_hashes(frozen)):

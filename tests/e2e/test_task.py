@@ -40,8 +40,6 @@ BUILD = [
 def scripted(
     build: list[Answer] = BUILD, claim: dict[str, Any] = THRESHOLD, experiment: dict[str, Any] = EXPERIMENT
 ) -> Callable[[dict[str, Any]], Answer]:
-    left = list(build)
-
     def script(request: dict[str, Any]) -> Answer:
         name = request.get("response_format", {}).get("json_schema", {}).get("name", "")
         if name == "claims":
@@ -49,7 +47,8 @@ def scripted(
         if name == "plan":
             return Answer(text=json.dumps({"experiments": [experiment], "left_out": []}))
         if request.get("tools"):
-            return left.pop(0) if len(left) > 1 else left[0]
+            turn = sum(message["role"] == "assistant" for message in request["messages"])
+            return build[min(turn, len(build) - 1)]
         return Answer(text="It was done.")
 
     return script
@@ -207,6 +206,17 @@ def test_a_task_can_be_planned_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
         done = ml_intern("plan", TASK, "--model", "openai/scripted", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Plan for the task" in done.stdout and "target 0.8" in done.stdout
+
+
+def test_a_model_that_is_done_without_having_written_anything_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, _, published = run(tmp_path, scripted([call("finish")]), monkeypatch)
+    assert done.returncode == 0, done.stderr
+    assert published is not None
+    assert "it was done, without data.py, train.py, predict.py" in (published / "report.md").read_text().replace(
+        "\\", ""
+    )
 
 
 def test_scripts_that_crash_are_an_honest_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
