@@ -155,7 +155,7 @@ def _nothing_to_test(
 def build_scripts(context: Context, paper: Paper | None, laboratory: Laboratory) -> Ended:
     """Lets the executor write and try the scripts of one experiment."""
     experiment = laboratory.experiment
-    task = task_of(paper)
+    task = task_of(paper) or laboratory.plan.paper.task
     excerpts = fenced("task", task[:_EXCERPT_CHARS]) if task else fenced("paper", _excerpts(paper, laboratory))
     prompt = render_prompt("executor", experiment=experiment.model_dump(mode="json"), excerpts=excerpts, task=task)
     prompt = context.with_preferences(prompt)

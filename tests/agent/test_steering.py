@@ -193,6 +193,19 @@ def test_settings_that_do_not_fit_change_nothing_and_are_noted(tmp_path: Path, s
         assert [note[:32] for note in context.state.notes] == ["New settings were not followed: "]
 
 
+def test_a_question_that_stands_alone_waits_for_commands_and_settings_too(tmp_path: Path) -> None:
+    other = Scripted(calls("finish"), id="openai/other")
+    with context_with(tmp_path, Scripted(calls("finish"))) as context:
+        context.folder.inbox.put(Told(settings={"model": "openai/other"}))
+        steered(context, other)
+        context.ask("discussion", "Discuss.")
+        assert len(other.requests) == 1
+        context.folder.inbox.put(Told(command="stop"))
+        with pytest.raises(KeyboardInterrupt):
+            context.ask("discussion", "Discuss again.")
+        assert len(other.requests) == 1
+
+
 def test_words_that_came_after_the_last_turn_are_counted(tmp_path: Path) -> None:
     with context_with(tmp_path, Scripted(calls("finish"))) as context:
         steering = steered(context)
