@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ml_intern.config import Config
-from ml_intern.errors import InputError
+from ml_intern.errors import InputError, MlInternError
 
 if TYPE_CHECKING:
     from ml_intern.session.inbox import Told
@@ -36,7 +36,12 @@ def tell(
     given = {"budget_usd": budget_usd, "max_iterations": max_iterations, "model": model or None}
     settings = {name: value for name, value in given.items() if value is not None}
     if model:
-        open_model(model)  # a name that is none is said here, not over there
+        try:
+            open_model(model)
+        except MlInternError as error:  # the run's own environment may have what is missing here
+            typer.echo(
+                f"From here it cannot be opened: {error.what} The run tries, and notes it if it fails.", err=True
+            )
     messages = _messages([("pause", pause), ("go-on", go_on), ("stop", stop)], settings)
     session, words = _understood(arguments or [], bool(messages))
     folder = _found(SessionStore(Config.from_environment().sessions), session)
