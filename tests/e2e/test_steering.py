@@ -21,7 +21,7 @@ from ml_intern.session.log import read_log
 from tests.e2e.conftest import ROOT, ml_intern
 from tests.e2e.test_task import BUILD, TASK, scripted
 from tests.support.openai_server import Answer, OpenAIServer, call, serving
-from tests.support.zoo import live
+from tests.support.zoo import finish, live
 
 RUN = ("run", TASK, "--model", "openai/scripted")
 SECRET = "hf_aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3z"
@@ -147,14 +147,13 @@ def test_a_message_is_taken_once_wherever_the_harness_is_killed(tmp_path: Path) 
     home = tmp_path / "home"
     begun = 0
     while begun < 2000 and not _executor_begun(home):
-        begun += 60
+        begun += 200
         live(home, begun)
     (log,) = [path for path in home.glob("sessions/*/events.jsonl") if read_log(path)]
     Inbox(log.parent / "inbox").put(Told(words="Fewer layers."))
-    for kill_at in range(14, 44, 3):
+    for kill_at in range(14, 44, 6):
         live(home, kill_at)
-    for _ in range(3):
-        last = live(home)
+    last = finish(home)
     assert last.code == 0, last.said
     events = read_log(log)
     assert sum(event.type == "conversation.told" and "inbox" in event.data for event in events) == 1
