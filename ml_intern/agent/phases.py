@@ -23,9 +23,8 @@ from ml_intern.plan.plan import Experiment, LeftOut, PaperRef, Plan, Scale
 from ml_intern.read.paper import Paper
 from ml_intern.resources import render_prompt
 from ml_intern.session.blobs import Blobs
-from ml_intern.tools.experiment import experiment_tools
-from ml_intern.tools.files import file_tools
-from ml_intern.tools.paper import paper_tools
+from ml_intern.tools.bench import Bench
+from ml_intern.tools.families import executor_tools
 from ml_intern.tools.registry import Ended, Toolbox, fenced
 
 _EXCERPT_CHARS = 12_000
@@ -161,10 +160,10 @@ def build_scripts(context: Context, paper: Paper | None, laboratory: Laboratory)
     prompt = context.with_preferences(prompt)
     laboratory.write_settings()
     scripts = laboratory.places.scripts
-    tools = [*file_tools(scripts), *experiment_tools(laboratory), *(paper_tools(paper) if paper else [])]
-    toolbox = Toolbox(tools, lambda: kept_files(scripts, context.folder.blobs))
     about = {"id": experiment.id, "title": experiment.title}
-    return work(context, f"build {experiment.id}", prompt, toolbox, Ladder(context, about))
+    with Bench(laboratory, context.compute, context.stop, context.folder.bench(experiment.id), paper) as bench:
+        toolbox = Toolbox(executor_tools(bench), lambda: kept_files(scripts, context.folder.blobs))
+        return work(context, f"build {experiment.id}", prompt, toolbox, Ladder(context, about))
 
 
 def kept_files(scripts: Path, blobs: Blobs) -> dict[str, str]:

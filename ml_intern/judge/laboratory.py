@@ -5,6 +5,7 @@ It alone knows seeds and sealed rows. What it tells the executor is smoke result
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -27,7 +28,8 @@ from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.measure import measure
 from ml_intern.judge.metrics import OUTSIDE
 from ml_intern.judge.splits import Split, check_split, describe_split, draw_split
-from ml_intern.judge.tables import DataError, read_table, write_table
+from ml_intern.judge.steps import Sight, sight
+from ml_intern.judge.tables import DataError, read_table, table_hash, write_table
 from ml_intern.plan.plan import Experiment, Plan, StartingModel
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.network.proxy import Proxy
@@ -118,6 +120,20 @@ class Laboratory:
         """Every variant on the first `count` fresh seeds that are not in the ledger yet."""
         seeds = self.plan.seeds(self.experiment.id, "confirm", count)
         return self._run([(v.name, s) for s in seeds for v in self.experiment.variants], "confirm")
+
+    def explored(self) -> tuple[Evidence, ...]:
+        """This experiment's exploration runs so far; nothing of a confirmation."""
+        return tuple(r for r in self._ledger.evidence if r.experiment == self.experiment.id and r.phase == "explore")
+
+    def sight(self) -> Sight:
+        """What the executor's own commands may see. Data are among it once a smoke run has made them with data.py as it
+        is now; no command makes them."""
+        data = None
+        if any((self._data_folder(self._data_key()) / "table").glob("*")):
+            with contextlib.suppress(DataError):  # the smoke run said why
+                view = self._view(self.plan.seeds(self.experiment.id, "explore", 1)[0])
+                data = view if _is_laid_out(view) else None
+        return sight(self.experiment, self._provided, self.places.scripts, data)
 
     def write_settings(self) -> None:
         """settings.json: the plan's settings, where the scripts read them."""
@@ -227,11 +243,10 @@ class Laboratory:
 
     def _prepare(self) -> _Prepared:
         """Runs data.py once for each version of it and its settings."""
-        hashes = guards.script_hashes(self.places.scripts)
-        key = f"{hashes.get('data.py')}/{hashes.get('settings.json')}{self._provided.digest}"
+        key = self._data_key()
         if self._prepared is not None and self._prepared[0] == key:
             return self._prepared[1]
-        folder = self.places.data / hashlib.sha256(key.encode()).hexdigest()[:12]
+        folder = self._data_folder(key)
         raw, out = folder / "raw", folder / "table"
         raw.mkdir(parents=True, exist_ok=True)
         out.mkdir(exist_ok=True)
@@ -241,6 +256,13 @@ class Laboratory:
         prepared = _Prepared(table, table_hash(table), Baselines(table, self.experiment.data))
         self._prepared = (key, prepared)
         return prepared
+
+    def _data_key(self) -> str:
+        hashes = guards.script_hashes(self.places.scripts)
+        return f"{hashes.get('data.py')}/{hashes.get('settings.json')}{self._provided.digest}"
+
+    def _data_folder(self, key: str) -> Path:
+        return self.places.data / hashlib.sha256(key.encode()).hexdigest()[:12]
 
     def _make_table(self, folder: Path, raw: Path, out: Path) -> None:
         spec = RunSpec(
@@ -288,24 +310,21 @@ class Laboratory:
 
     def _views(self, split: Split, seed: int) -> Path:
         """The folder with train/ and validation/ that training sees; the `split` column is not in it."""
-        data = self.experiment.data
-        key = str(seed) if data.split == "per-seed" else data.split
-        folder = self.places.data / "views" / f"{self._prepare().digest[:12]}-{key}"
-        if not (folder / "validation" / "state.json").exists():
-            table = self._prepare().table.select(list(data.columns))
+        folder = self._view(seed)
+        if not _is_laid_out(folder):
+            table = self._prepare().table.select(list(self.experiment.data.columns))
             write_table(table.take(list(split.train)), folder / "train")
             write_table(table.take(list(split.validation)), folder / "validation")
         return folder
 
+    def _view(self, seed: int) -> Path:
+        split = self.experiment.data.split
+        key = str(seed) if split == "per-seed" else split
+        return self.places.data / "views" / f"{self._prepare().digest[:12]}-{key}"
 
-def table_hash(table: Any) -> str:
-    """sha256 of a table's schema and values."""
-    import pyarrow as pa
 
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:
-        writer.write_table(table.replace_schema_metadata(None))
-    return hashlib.sha256(sink.getvalue()).hexdigest()
+def _is_laid_out(view: Path) -> bool:
+    return (view / "validation" / "state.json").exists()
 
 
 def environment_lock() -> str:

@@ -8,14 +8,33 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_intern.judge import language
 from ml_intern.judge.job import Job, predicted_metrics
 from ml_intern.judge.tables import write_table
 from ml_intern.plan.plan import Experiment
+from ml_intern.run.resources.broker import Provided
 from ml_intern.run.sandbox.warm import names_libraries
 from ml_intern.run.spec import Limits, RunSpec
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the executor's own commands may see, read-only, and their limits: no more than training on an exploration
+    seed. `data`: the folder of train/ and validation/, where they have been made."""
+
+    scripts: Path
+    data: Path | None
+    reads: tuple[Path, ...]
+    environment: dict[str, str]
+    limits: Limits
+
+
+def sight(experiment: Experiment, provided: Provided, scripts: Path, data: Path | None) -> Sight:
+    reads = (scripts, *([data] if data else []), *_starting_models(experiment), *provided.reads)
+    return Sight(scripts, data, reads, provided.environment, _limits(experiment))
 
 
 def training(job: Job) -> RunSpec:

@@ -95,3 +95,13 @@ def save_lines(root: Path, name: str, lines: Sequence[Mapping[str, Any]]) -> tup
     part.write_bytes(data)
     part.replace(path)
     return name, hashlib.sha256(data).hexdigest()
+
+
+def table_hash(table: Any) -> str:
+    """sha256 of a table's schema and values."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:
+        writer.write_table(table.replace_schema_metadata(None))
+    return hashlib.sha256(sink.getvalue()).hexdigest()

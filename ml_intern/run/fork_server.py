@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import select
 import signal
 import socket
 import sys
@@ -95,10 +96,13 @@ def _wait_and_exit(requests: socket.socket, sandbox: Sandbox, taken: int) -> NoR
 
 
 def _supervise_and_exit(spec: RunSpec, sandbox: Sandbox, answer: int) -> NoReturn:
-    """The supervisor: SIGTERM stops the run. The answer is a result (`+` and JSON) or an error (`-` and its lines)."""
+    """The supervisor: SIGTERM stops the run, and so does the end of the harness where nobody may take the run over.
+    The answer is a result (`+` and JSON) or an error (`-` and its lines)."""
     os.setsid()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     stop = _readable_on(signal.SIGTERM)
+    if not spec.inputs:
+        stop = _or_unread(stop, answer)
     try:
         journal = Journal(spec)
         result = supervise(spec, sandbox, stop)
@@ -128,6 +132,16 @@ def _readable_on(number: signal.Signals) -> int:
 
     signal.signal(number, handle)
     return reader
+
+
+def _or_unread(stop: int, answer: int) -> int:
+    """A descriptor that can be read once `stop` can, or once nobody is left to read what is written to `answer`."""
+    if not hasattr(select, "epoll"):
+        return stop
+    with select.epoll() as both:
+        both.register(stop, select.EPOLLIN)
+        both.register(answer, 0)  # an error is told without being asked for
+        return os.dup(both.fileno())
 
 
 def main(open_sandbox: Callable[[str], Sandbox]) -> None:

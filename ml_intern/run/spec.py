@@ -29,7 +29,7 @@ class Limits(BaseModel):
 
 
 class RunSpec(BaseModel):
-    """One script to run: `script` with `arguments` in working directory `cwd` (made anew, private to the run).
+    """One script to run: `script` with `arguments` in working directory `cwd` (made where it is missing).
 
     `log` receives stdout and stderr together. `threads` is the number of cores it may use. In an isolating sandbox it
     sees the script, `reads` (read-only, also where one lies in a folder of `writes`) and `writes`, and nothing else of
@@ -37,7 +37,7 @@ class RunSpec(BaseModel):
     a unix socket through which it reaches the hosts that it may; None: no network. `gpu`: whether it may use the
     machine's GPUs, if there are any. `warm`: whether it may be a fork of a process that has imported libraries; not
     where its memory or time are what is measured. `inputs`: a hash of what it reads; after a crash of the harness a run
-    is taken over only where there is one, and it is the same.
+    is taken over only where there is one, and it is the same. A run without one ends with its harness.
     """
 
     model_config = ConfigDict(frozen=True)

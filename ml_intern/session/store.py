@@ -74,6 +74,10 @@ class SessionFolder:
     def data(self, experiment: str) -> Path:
         return self.root / "data" / experiment
 
+    def bench(self, experiment: str) -> Path:
+        """What the executor tries by hand: its commands, their output and files. Nothing of it is evidence."""
+        return self.root / "bench" / experiment
+
     def run(self, run_id: str) -> Path:
         return self.root / "runs" / run_id
 

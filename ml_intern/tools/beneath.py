@@ -16,8 +16,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hang whoever opens it
 
 
-def read_beneath(root: Path, name: str, most: int) -> bytes:
-    """At most `most` bytes of the regular file `name`. Raises InputError."""
+def read_beneath(root: Path, name: str, most: int, *, from_end: bool = False) -> bytes:
+    """At most `most` bytes of the regular file `name`: its first ones, or its last. Raises InputError."""
     *folders, last = _parts(name)
     with _folder(root, folders, name) as parent:
         try:
@@ -29,6 +29,8 @@ def read_beneath(root: Path, name: str, most: int) -> bytes:
     with os.fdopen(found, "rb") as file:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             raise InputError(f"{name!r} is not a regular file.")
+        if from_end:
+            file.seek(max(0, os.fstat(found).st_size - most))
         return file.read(most)
 
 

@@ -6,10 +6,11 @@ from typing import Protocol
 
 from pydantic import BaseModel, Field
 
+from ml_intern.tools.bench import Bench
 from ml_intern.tools.registry import Ended, Tool
 
 
-class Bench(Protocol):
+class Trials(Protocol):
     """The laboratory as the executor sees it; both raise MlInternError with words that it can act on."""
 
     def smoke(self, variant: str) -> str: ...
@@ -33,7 +34,11 @@ class _GiveUp(BaseModel):
     reason: str
 
 
-def experiment_tools(bench: Bench) -> list[Tool]:
+def tools(bench: Bench) -> list[Tool]:
+    return experiment_tools(bench.laboratory)
+
+
+def experiment_tools(trials: Trials) -> list[Tool]:
     """The tools of class `experiment`."""
 
     def finish(arguments: _Finish) -> str:
@@ -48,14 +53,14 @@ def experiment_tools(bench: Bench) -> list[Tool]:
             "Make the data, draw and check the split, then train (--smoke), predict and score one variant.",
             "experiment",
             _Smoke,
-            lambda arguments: bench.smoke(arguments.variant),
+            lambda arguments: trials.smoke(arguments.variant),
         ),
         Tool(
             "explore",
             "Train every variant at full size on the plan's exploration seeds; validation scores only.",
             "experiment",
             _Nothing,
-            lambda _: bench.explore(),
+            lambda _: trials.explore(),
         ),
         Tool("finish", "The scripts are ready: freeze them for confirmation.", "experiment", _Finish, finish),
         Tool("give_up", "The experiment cannot be done; say why.", "experiment", _GiveUp, give_up),

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from ml_intern.errors import InputError
+from ml_intern.tools.bench import Bench
 from ml_intern.tools.beneath import files_beneath, read_beneath, write_beneath
 from ml_intern.tools.registry import Tool
 
@@ -36,6 +37,10 @@ class _Search(BaseModel):
 
 class _Nothing(BaseModel):
     pass
+
+
+def tools(bench: Bench) -> list[Tool]:
+    return file_tools(bench.laboratory.places.scripts)
 
 
 def file_tools(root: Path) -> list[Tool]:

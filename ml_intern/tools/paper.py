@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from ml_intern.errors import InputError
 from ml_intern.read.paper import Paper
 from ml_intern.read.show import printable, table_csv
+from ml_intern.tools.bench import Bench
 from ml_intern.tools.registry import Tool, fenced
 
 _HITS, _AROUND = 12, 200
@@ -25,6 +26,10 @@ class _Part(BaseModel):
 
 class _Words(BaseModel):
     words: str = Field(description="all of them must stand in one paragraph, caption, equation or table row")
+
+
+def tools(bench: Bench) -> list[Tool]:
+    return paper_tools(bench.paper) if bench.paper else []
 
 
 def paper_tools(paper: Paper) -> list[Tool]:
