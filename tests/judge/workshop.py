@@ -138,7 +138,7 @@ class Workshop:
         self.plan: Plan = plan_of(self.experiment)
         folder = self.folder
         self.places = Places(folder / "frozen", folder / "data", folder / "runs", folder / "predictions")
-        self.places.scripts.mkdir(parents=True)
+        self.places.scripts.mkdir(parents=True, exist_ok=True)  # another process may have made it
         for name, text in (HONEST | dict(self.scripts)).items():
             (self.places.scripts / name).write_text(text)
         self.ledger = Ledger(folder / "evidence.jsonl")
