@@ -12,6 +12,7 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ SHELL, PYTHON = "command.sh", "program.py"
 _SHELL_SCRIPT = Path(shell.__file__)
 _MOST_RUNNING = 4  # in the background
 _OUTPUT_MB, _DISK_MB = 4, 4096
-_ID = re.compile(r"c[0-9]{1,6}")
+_ID = re.compile(r"[0-9]{1,6}")
 _START_SECONDS = 30.0
 _LOOK_EVERY = 0.1
 
@@ -43,11 +44,11 @@ class Commands:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._running: dict[str, _Running] = {}
+        self._running: dict[int, _Running] = {}
         self.has_data = False  # whether the last one had $DATA
         bench.closing.callback(self._end_all)
 
-    def run(self, program: str, text: str, seconds: float) -> tuple[str, RunResult]:
+    def run(self, program: str, text: str, seconds: float) -> tuple[int, RunResult]:
         """Carries out `text` as the file `program` in the scratch folder; (its id, how it ended). A harness that is
         killed takes it along. Raises RunError."""
         id, spec = self._made(program, text, seconds, background=False)
@@ -56,11 +57,11 @@ class Commands:
             shutil.rmtree(self.scratch, ignore_errors=True)
         return id, result
 
-    def start(self, program: str, text: str, seconds: float) -> str:
+    def start(self, program: str, text: str, seconds: float) -> int:
         """The same in the background; returns its id once it runs. Raises InputError and RunError."""
         running = [id for id in self.ids() if self.standing(id).alive]
         if len(running) >= _MOST_RUNNING:
-            raise InputError(f"{', '.join(running)} run in the background already.", next="Wait for one, or stop it.")
+            raise InputError(f"{_listed(running)} run in the background already.", next="Wait for one, or stop it.")
         id, spec = self._made(program, text, seconds, background=True)
         stop = threading.Event()
         problem: list[MlInternError] = []
@@ -77,15 +78,15 @@ class Commands:
         self._wait_until_it_runs(id)
         return id
 
-    def standing(self, id: str) -> Standing:
+    def standing(self, id: int) -> Standing:
         """Raises InputError where there is no such command, RunError where it could not be started."""
         if id not in self.ids():
-            raise InputError(f"There is no command {id}.", next=f"There are {', '.join(self.ids()) or 'none'}.")
+            raise InputError(f"There is no job {id}.", next=f"There are: {_listed(self.ids()) or 'none'}.")
         if (mine := self._running.get(id)) and mine.problem:
             raise mine.problem[0]
         return journal.standing(self._journal(id))
 
-    def wait(self, id: str, seconds: float) -> Standing:
+    def wait(self, id: int, seconds: float) -> Standing:
         """As it stands once it has ended, or after so long, or when a person stops the run."""
         deadline = time.monotonic() + seconds
         while (found := self.standing(id)).alive and (left := deadline - time.monotonic()) > 0:
@@ -93,7 +94,7 @@ class Commands:
                 break
         return found
 
-    def stop(self, id: str) -> Standing:
+    def stop(self, id: int) -> Standing:
         """Ends it, if it runs, with all that it started. Raises InputError and RunError."""
         if self.standing(id).alive:
             if mine := self._running.get(id):
@@ -101,34 +102,34 @@ class Commands:
             journal.end(self._journal(id))
         return self.standing(id)
 
-    def ids(self) -> list[str]:
+    def ids(self) -> list[int]:
         """In the order in which they were begun."""
-        names = [path.name for path in (self._bench.folder / "programs").glob("c*")]
-        return sorted((name for name in names if _ID.fullmatch(name)), key=lambda name: int(name[1:]))
+        names = [path.name for path in (self._bench.folder / "programs").glob("*")]
+        return sorted(int(name) for name in names if _ID.fullmatch(name))
 
-    def seconds(self, id: str) -> float:
+    def seconds(self, id: int) -> float:
         """Since it was begun."""
-        return time.time() - (self._bench.folder / "programs" / id).stat().st_mtime
+        return time.time() - (self._bench.folder / "programs" / str(id)).stat().st_mtime
 
-    def log(self, id: str) -> Path:
+    def log(self, id: int) -> Path:
         return self._bench.folder / "logs" / f"{id}.log"
 
-    def own_folder(self, id: str) -> Path:
+    def own_folder(self, id: int) -> Path:
         """Where it works; there only for one in the background."""
-        return self._bench.folder / "background" / id
+        return self._bench.folder / "background" / str(id)
 
     @property
     def scratch(self) -> Path:
         return self._bench.folder / "scratch"
 
-    def _journal(self, id: str) -> Path:
+    def _journal(self, id: int) -> Path:
         return self.log(id).with_suffix(".run")
 
-    def _made(self, program: str, text: str, seconds: float, *, background: bool) -> tuple[str, RunSpec]:
+    def _made(self, program: str, text: str, seconds: float, *, background: bool) -> tuple[int, RunSpec]:
         """A new id, its program on disk, and what is to be run. In the background it has a folder of its own: two runs
         that write to one folder would take it from each other, since a run's folders change hands."""
-        id = f"c{1 + max((int(name[1:]) for name in self.ids()), default=0)}"
-        source = self._bench.folder / "programs" / id / program
+        id = max(self.ids(), default=0) + 1
+        source = self._bench.folder / "programs" / str(id) / program
         cwd = self.own_folder(id) if background else self.scratch
         for folder in (source.parent, self.scratch, self.own_folder(id).parent, cwd):
             folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +138,7 @@ class Commands:
         self.has_data = sight.data is not None
         limits = {"seconds": self.limited(seconds), "output_mb": _OUTPUT_MB, "disk_mb": _DISK_MB}
         return id, RunSpec(
-            run_id=id,
+            run_id=f"job {id}",
             script=_SHELL_SCRIPT if program == SHELL else source,
             arguments=(str(source),) if program == SHELL else (),
             cwd=cwd,
@@ -145,7 +146,7 @@ class Commands:
             reads=(source.parent, *sight.reads, self.own_folder(id).parent, *([self.scratch] if background else [])),
             environment=self._variables(sight.scripts, sight.data, sight.environment),
             warm=False,
-            inputs=id if background else "",
+            inputs=f"job {id}" if background else "",
             gpu=True,
             limits=sight.limits.model_copy(update=limits),
         )
@@ -157,10 +158,10 @@ class Commands:
     def _variables(self, scripts: Path, data: Path | None, provided: dict[str, str]) -> dict[str, str]:
         places = [str(scripts), *filter(None, [provided.get("PYTHONPATH")])]
         own = {"SCRIPTS": str(scripts), "SCRATCH": str(self.scratch), "PYTHONPATH": os.pathsep.join(places)}
-        own["BACKGROUND"] = str(self.own_folder("c0").parent)
+        own["BACKGROUND"] = str(self.own_folder(0).parent)
         return provided | own | ({"DATA": str(data)} if data else {})
 
-    def _wait_until_it_runs(self, id: str) -> None:
+    def _wait_until_it_runs(self, id: int) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while self._running[id].thread.is_alive() and time.monotonic() < deadline:
             if self.standing(id).digest:
@@ -174,3 +175,7 @@ class Commands:
         for one in self._running.values():
             one.thread.join(_START_SECONDS)
         journal.end_all(self._bench.folder / "logs")
+
+
+def _listed(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids))

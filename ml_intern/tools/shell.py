@@ -24,12 +24,11 @@ _LOGS_SHOWN, _LOG_BYTES, _NUMBERS = 3, 20_000, 12
 def _sayable(text: str) -> str:
     if "\0" in text or not text.strip():
         raise ValueError("it is empty" if not text.strip() else "it holds a NUL character")
-    text.encode()
     return text
 
 
 _Text = Annotated[str, Field(max_length=100_000), AfterValidator(_sayable)]
-_Id = Annotated[str, Field(pattern=r"^c[0-9]{1,6}$", description="as run_command or run_python gave it, like c3")]
+_Id = Annotated[int, Field(ge=1, le=999_999, description="the number of a job in the background")]
 
 
 class _Limited(BaseModel):
@@ -100,34 +99,35 @@ def _run(commands: Commands, program: str, text: str, seconds: float | None, bac
     if background:
         limit = commands.limited(seconds or float("inf"))
         id = commands.start(program, text, limit)
-        return f"{id} runs in the background, for at most {limit:.0f} s, in $BACKGROUND/{id}"
+        # In these words a number counts for nothing: the same again and again is seen to be the same.
+        return f"job {id} runs in the background, for at most {limit:.0f} s"
     id, result = commands.run(program, text, seconds or _SECONDS)
     note = "\n$DATA is not there: smoke_run makes the data." if "DATA" in text and not commands.has_data else ""
-    return f"{_ended(id, result)}{note}\n{shown_log(commands.log(id))}"
+    return f"{_ended(result)}{note}\n{shown_log(commands.log(id))}"
 
 
-def _state(commands: Commands, id: str, found: Standing) -> str:
+def _state(commands: Commands, id: int, found: Standing) -> str:
     if found.alive:
-        head = f"{id}: running for {commands.seconds(id):.0f} s"
-    elif found.result is not None:
-        stopped = found.result.outcome == "killed"
-        took = f"{found.result.wall_seconds:.1f} s"
-        head = f"{id}: stopped after {took}" if stopped else _ended(id, found.result)
+        head = f"job {id}: running for {commands.seconds(id):.0f} s"
+    elif found.result is None:
+        head = f"FAILED: job {id}: nobody knows how it ended; it was killed with what watched over it."
+    elif found.result.outcome == "killed":
+        head = f"job {id}: stopped after {found.result.wall_seconds:.1f} s"
     else:
-        head = f"FAILED: {id}: nobody knows how it ended; it was killed with what watched over it."
+        head = _ended(found.result)
     metrics = _last_metrics(commands, id)
     return "\n".join([head, shown_log(commands.log(id)), *([shown(metrics.encode())] if metrics else [])])
 
 
-def _ended(id: str, result: RunResult) -> str:
-    took = f"{result.wall_seconds:.1f} s"
+def _ended(result: RunResult) -> str:
+    took = f"after {result.wall_seconds:.1f} s"
     if result.outcome == "ok":
-        return f"{id}: exit code 0 after {took}"
+        return f"exit code 0 {took}"
     emptied = " The scratch folder was emptied." if result.outcome == "disk" else ""
-    return f"FAILED: {id}: {result.outcome} after {took}: {result.detail}{emptied}"
+    return f"FAILED: {result.outcome} {took}: {result.detail}{emptied}"
 
 
-def _last_metrics(commands: Commands, id: str) -> str:
+def _last_metrics(commands: Commands, id: int) -> str:
     """The last line of each log of metrics that a background command writes."""
     lines = []
     folder = commands.own_folder(id)

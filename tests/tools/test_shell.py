@@ -1,5 +1,6 @@
 """Commands in the sandbox: what comes back, what lasts, and what becomes of those in the background."""
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ml_intern.agent.doom_loop import DoomLoopDetector, Step
 from ml_intern.errors import RunError
 from ml_intern.judge.guards import script_hashes
 from ml_intern.run import journal
@@ -18,7 +20,7 @@ from tests.tools.bench import AtBench, again, at_bench
 in_each = pytest.mark.parametrize("kind", KINDS)  # a warm start is not for commands
 
 
-def until(bench: AtBench, id: str, words: str) -> str:
+def until(bench: AtBench, id: int, words: str) -> str:
     deadline = time.monotonic() + 20
     while words not in (said := bench.say("look_at", id=id)):
         assert time.monotonic() < deadline, said
@@ -34,7 +36,7 @@ def test_a_command_and_a_program_answer_with_their_output(kind: str, tmp_path: P
     with at_bench(tmp_path, kind) as bench:
         assert bench.sh("echo $((6 * 7)); [[ -d $SCRIPTS ]] && echo bash").endswith("<output>\n42\nbash\n</output>")
         said = bench.say("run_python", code="import sys\nprint(6 * 7, file=sys.stderr)")
-    assert said.startswith("c2: exit code 0 after ") and said.endswith("<output>\n42\n</output>")
+    assert said.startswith("exit code 0 after ") and said.endswith("<output>\n42\n</output>")
 
 
 @in_each
@@ -46,7 +48,7 @@ def test_python_in_a_command_is_the_one_that_scripts_have(kind: str, tmp_path: P
 def test_a_failure_says_so_first_with_exit_code_and_traceback(tmp_path: Path) -> None:
     with at_bench(tmp_path) as bench:
         said = bench.sh("echo before; exit 3")
-        assert said.startswith("FAILED: c1: failed after ") and "exit code 3" in said and "before" in said
+        assert said.startswith("FAILED: failed after ") and "exit code 3" in said and "before" in said
         said = bench.say("run_python", code="def f():\n    return 1 / 0\nf()")
         assert said.startswith("FAILED") and "ZeroDivisionError" in said and "line 2, in f" in said
         assert bench.sh("no-such-program --x").startswith("FAILED")
@@ -60,7 +62,7 @@ def test_it_is_stopped_at_its_limit_with_all_that_it_started(kind: str, tmp_path
         said = bench.sh(
             f"(setsid python -c 'import time; time.sleep(60)' {mark} &) ; trap '' TERM; sleep 60", seconds=1
         )
-        assert said.startswith("FAILED: c1: timeout") and "its limit of 1 s" in said
+        assert said.startswith("FAILED: timeout") and "its limit of 1 s" in said
         assert time.monotonic() - started < 15
         assert processes_with(mark) == []
 
@@ -70,17 +72,18 @@ def test_no_command_has_more_time_than_a_run_of_the_experiment(tmp_path: Path) -
         assert "its limit of 1 s" in bench.sh("sleep 60", seconds=500)
         assert "its limit of 1 s" in bench.sh("sleep 60")
         assert "for at most 1 s" in bench.sh("sleep 60", background=True)
-        assert "timeout" in bench.say("look_at", id="c3", wait_seconds=20)
+        assert "timeout" in bench.say("look_at", id=3, wait_seconds=20)
 
 
 @in_each
 def test_a_flood_is_stopped_and_shown_in_part(kind: str, tmp_path: Path) -> None:
     with at_bench(tmp_path, kind) as bench:
         said = bench.sh("echo first; yes 'all work and no play'")
-        assert said.startswith("FAILED: c1: output") and "bytes left out" in said and "first" in said
+        assert said.startswith("FAILED: output") and "bytes left out" in said and "first" in said
+        assert (bench.bench.folder / "logs" / "1.log").stat().st_size <= 4 << 20
         assert len(said) < 12_000 and said.endswith("</output>")
         said = bench.sh("python -c 'print(\"x\" * 3_000_000)'")
-        assert said.startswith("c2: exit code 0") and len(said) < 12_000 and "bytes left out" in said
+        assert said.startswith("exit code 0") and len(said) < 12_000 and "bytes left out" in said
 
 
 def test_output_is_fenced_and_rid_of_what_steers_a_terminal(tmp_path: Path) -> None:
@@ -95,7 +98,7 @@ def test_output_is_fenced_and_rid_of_what_steers_a_terminal(tmp_path: Path) -> N
 def test_a_reader_that_leaves_early_is_no_failure(tmp_path: Path) -> None:
     with at_bench(tmp_path) as bench:
         said = bench.sh("yes | head -1")
-        assert said.startswith("c1: exit code 0") and "roken" not in said
+        assert said.startswith("exit code 0") and "roken" not in said
 
 
 @pytest.mark.parametrize(
@@ -113,11 +116,11 @@ def test_a_reader_that_leaves_early_is_no_failure(tmp_path: Path) -> None:
         ("run_command", {"command": "ls", "background": "perhaps"}, "background"),
         ("run_python", {"code": ""}, "empty"),
         ("run_python", {"command": "1"}, "code"),
-        ("look_at", {"id": "../c1"}, "id"),
-        ("look_at", {"id": "c1\n"}, "id"),
-        ("look_at", {"id": "c1", "wait_seconds": 601}, "wait_seconds"),
-        ("look_at", {"id": "c1"}, "There is no command c1"),
-        ("stop", {"id": "c9"}, "There is no command c9"),
+        ("look_at", {"id": "../1"}, "id"),
+        ("look_at", {"id": -1}, "id"),
+        ("look_at", {"id": 1, "wait_seconds": 601}, "wait_seconds"),
+        ("look_at", {"id": 1}, "There is no job 1"),
+        ("stop", {"id": 9}, "There is no job 9"),
         ("stop", {"id": ""}, "id"),
     ],
 )
@@ -141,7 +144,7 @@ def test_the_scratch_folder_lasts_from_command_to_command_and_session_to_session
         assert "more" in bench.sh("echo more >> a/b.txt; cat a/b.txt")
     with again(bench.workshop) as resumed:
         said = resumed.sh("cat a/b.txt")
-        assert said.startswith("c4:") and "more" in said
+        assert said.startswith("exit code 0") and "more" in said
 
 
 @in_each
@@ -152,7 +155,7 @@ def test_training_can_be_tried_by_hand_on_the_open_rows(kind: str, tmp_path: Pat
         assert said.startswith("FAILED") and "smoke_run makes the data" in said
         assert "ok" in bench.say("smoke_run")
         said = bench.sh(f"{train}; ls $DATA; wc -l out/metrics.jsonl")
-        assert said.startswith("c2: exit code 0") and "200 out/metrics.jsonl" in said
+        assert said.startswith("exit code 0") and "200 out/metrics.jsonl" in said
         assert "train\nvalidation\n" in said
 
 
@@ -175,7 +178,7 @@ def test_after_it_filled_its_disk_the_next_command_has_space(tmp_path: Path, mon
     monkeypatch.setattr("ml_intern.tools.commands._DISK_MB", 10)
     with at_bench(tmp_path) as bench:
         said = bench.sh("for i in 1 2 3 4; do head -c 5000000 /dev/zero > $i; done; sleep 5")
-        assert said.startswith("FAILED: c1: disk") and "was emptied" in said
+        assert said.startswith("FAILED: disk") and "was emptied" in said
         assert bench.sh("ls").endswith("(nothing was printed)\n</output>")
 
 
@@ -195,14 +198,14 @@ def test_one_in_the_background_is_looked_at_and_stopped(kind: str, tmp_path: Pat
     mark = f"back-{tmp_path.name}-{kind}"
     with at_bench(tmp_path, kind) as bench:
         said = bench.sh(f"echo begun; python -c 'import time; time.sleep(60)' {mark}", background=True, seconds=25)
-        assert said == "c1 runs in the background, for at most 25 s, in $BACKGROUND/c1"
-        said = until(bench, "c1", "begun")
-        assert said.startswith("c1: running for ")
-        assert bench.sh("echo meanwhile").startswith("c2: exit code 0")
-        assert bench.say("stop", id="c1").startswith("c1: stopped after ")
+        assert said == "job 1 runs in the background, for at most 25 s"
+        said = until(bench, 1, "begun")
+        assert said.startswith("job 1: running for ")
+        assert bench.sh("echo meanwhile").startswith("exit code 0")
+        assert bench.say("stop", id=1).startswith("job 1: stopped after ")
         assert processes_with(mark) == []
-        assert bench.say("stop", id="c1").startswith("c1: stopped after ")  # it may be said twice
-        assert bench.say("look_at", id="c1").startswith("c1: stopped after ")
+        assert bench.say("stop", id=1).startswith("job 1: stopped after ")  # it may be said twice
+        assert bench.say("look_at", id=1).startswith("job 1: stopped after ")
 
 
 @in_each
@@ -210,10 +213,10 @@ def test_a_look_can_wait_for_the_end_and_shows_metrics(kind: str, tmp_path: Path
     row = '{"step": 7, "train_loss": 0.25, "note": "x", "huge": 1%s}' % ("0" * 400)
     with at_bench(tmp_path, kind) as bench:
         bench.sh(f"mkdir out; echo '{row}' > out/metrics.jsonl; sleep 1; echo the end; exit 4", background=True)
-        said = bench.say("look_at", id="c1", wait_seconds=20)
-        assert said.startswith("FAILED: c1: failed after") and "exit code 4" in said and "the end" in said
+        said = bench.say("look_at", id=1, wait_seconds=20)
+        assert said.startswith("FAILED: failed after") and "exit code 4" in said and "the end" in said
         assert "out/metrics.jsonl: step 7, train_loss 0.25\n" in said
-        assert "0.25" in bench.sh("cat $BACKGROUND/c1/out/metrics.jsonl")
+        assert "0.25" in bench.sh("cat $BACKGROUND/1/out/metrics.jsonl")
 
 
 @in_each
@@ -223,9 +226,9 @@ def test_one_in_the_background_keeps_its_folder_while_others_work(kind: str, tmp
         bench.sh("echo given > input.txt")
         bench.sh("for i in $(seq 40); do cat $SCRATCH/input.txt >> log.txt || exit 5; sleep 0.1; done", background=True)
         for _ in range(4):
-            assert bench.sh("echo x >> mine.txt; ls $BACKGROUND/c2").startswith("c")
-        assert bench.say("look_at", id="c2", wait_seconds=20).startswith("c2: exit code 0")
-        assert "40" in bench.sh("wc -l < $BACKGROUND/c2/log.txt")
+            assert bench.sh("echo x >> mine.txt; ls $BACKGROUND/2").startswith("exit code 0")
+        assert bench.say("look_at", id=2, wait_seconds=20).startswith("exit code 0")
+        assert "40" in bench.sh("wc -l < $BACKGROUND/2/log.txt")
 
 
 def test_there_are_only_so_many_at_once(tmp_path: Path) -> None:
@@ -233,9 +236,9 @@ def test_there_are_only_so_many_at_once(tmp_path: Path) -> None:
         for _ in range(4):
             bench.sh("sleep 30", background=True)
         said = bench.sh("sleep 30", background=True)
-        assert said.startswith("FAILED") and "c1, c2, c3, c4" in said
-        bench.say("stop", id="c2")
-        assert bench.sh("sleep 30", background=True).startswith("c5 runs")
+        assert said.startswith("FAILED") and "1, 2, 3, 4" in said
+        bench.say("stop", id=2)
+        assert bench.sh("sleep 30", background=True).startswith("job 5 runs")
 
 
 @in_each
@@ -243,12 +246,12 @@ def test_all_end_with_the_work_however_it_ends(kind: str, tmp_path: Path) -> Non
     mark = f"left-{tmp_path.name}-{kind}"
     with pytest.raises(KeyboardInterrupt), at_bench(tmp_path, kind) as bench:
         bench.sh(f"echo on; python -c 'import time; time.sleep(60)' {mark}", background=True)
-        until(bench, "c1", "on")
+        until(bench, 1, "on")
         raise KeyboardInterrupt
     assert processes_with(mark) == []
     assert threading.active_count() < 10
     with again(bench.workshop) as resumed:
-        assert resumed.say("look_at", id="c1").startswith("c1: stopped after ")
+        assert resumed.say("look_at", id=1).startswith("job 1: stopped after ")
 
 
 def test_one_that_cannot_be_started_is_a_failure_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +260,7 @@ def test_one_that_cannot_be_started_is_a_failure_in_words(tmp_path: Path, monkey
         slots = 1
 
         def execute(self, *_: object) -> None:
-            raise RunError("Run c1 could not be started.", "no more processes")
+            raise RunError("Run job 1 could not be started.", "no more processes")
 
     with at_bench(tmp_path) as bench:
         broken = Bench(bench.bench.laboratory, Broken(), bench.bench.stop, bench.bench.folder)  # type: ignore[arg-type]
@@ -267,8 +270,8 @@ def test_one_that_cannot_be_started_is_a_failure_in_words(tmp_path: Path, monkey
         other = AtBench(bench.workshop, broken, Toolbox(tools(broken)))
         for background in (True, False):
             said = other.sh("ls", background=background)
-            assert said.startswith("FAILED: Run c1 could not be started.")
-        assert other.say("look_at", id="c1").startswith("FAILED: Run c1 could not be started.")
+            assert said.startswith("FAILED: Run job 1 could not be started.")
+        assert other.say("look_at", id=1).startswith("FAILED: Run job 1 could not be started.")
 
 
 def test_a_wait_ends_when_a_person_stops_the_run(tmp_path: Path) -> None:
@@ -276,9 +279,9 @@ def test_a_wait_ends_when_a_person_stops_the_run(tmp_path: Path) -> None:
         bench.sh("sleep 30", background=True)
         threading.Timer(0.3, bench.bench.stop.set).start()
         started = time.monotonic()
-        assert bench.say("look_at", id="c1", wait_seconds=600).startswith("c1: running")
+        assert bench.say("look_at", id=1, wait_seconds=600).startswith("job 1: running")
         assert time.monotonic() - started < 5
-        assert not journal.standing(bench.bench.folder / "logs" / "c9.run").alive
+        assert not journal.standing(bench.bench.folder / "logs" / "9.run").alive
 
 
 def test_what_a_crash_does_to_each_tool(tmp_path: Path) -> None:
@@ -287,3 +290,13 @@ def test_what_a_crash_does_to_each_tool(tmp_path: Path) -> None:
         again_ = [name for name in found if bench.toolbox.repeatable(name)]
     assert found == {"run_command": "workspace", "run_python": "workspace", "look_at": "read-only", "stop": "workspace"}
     assert again_ == ["look_at", "stop"]
+
+
+def test_the_same_again_and_again_is_a_circle(tmp_path: Path) -> None:
+    """Numbers of jobs and times must not hide it."""
+    for arguments in ({"command": "echo same"}, {"command": "sleep 30", "background": True}):
+        doom = DoomLoopDetector()
+        with at_bench(tmp_path / str(len(arguments))) as bench:
+            said = [bench.say("run_command", **arguments) for _ in range(3)]
+            seen = [doom.see(Step("run_command", json.dumps(arguments), one, False)) for one in said]
+        assert seen[:2] == [None, None] and seen[2] is not None and "the same call" in seen[2].signature

@@ -48,9 +48,9 @@ def test_no_process_of_a_command_outlives_a_killed_harness_and_its_session(kind:
     wait_until(lambda: processes_with(f"at-once-{tmp_path.name}") == [], seconds=5)
     assert processes_with(f"background-{tmp_path.name}")
     with again(shop) as resumed:
-        assert resumed.say("look_at", id="c1").startswith("c1: running for ")
-        assert resumed.say("look_at", id="c2").startswith("c2: stopped after ")
-        assert resumed.sh("echo on").startswith("c3: exit code 0")
+        assert resumed.say("look_at", id=1).startswith("job 1: running for ")
+        assert resumed.say("look_at", id=2).startswith("job 2: stopped after ")
+        assert resumed.sh("echo on").startswith("exit code 0")
         assert processes_with(f"background-{tmp_path.name}")
     assert processes_with(f"background-{tmp_path.name}") == []
 
@@ -59,8 +59,8 @@ def test_no_process_of_a_command_outlives_a_killed_harness_and_its_session(kind:
 def test_one_that_went_on_is_waited_for_or_stopped_by_the_next_session(kind: str, tmp_path: Path) -> None:
     shop = killed(kind, tmp_path, sleeping("MARK", 6), sleeping("MARK", 60))
     with again(shop) as resumed:
-        said = resumed.say("look_at", id="c1", wait_seconds=20)
-        assert said.startswith("c1: exit code 0 after ") and "the end" in said
+        said = resumed.say("look_at", id=1, wait_seconds=20)
+        assert said.startswith("exit code 0 after ") and "the end" in said
     assert processes_with(f"background-{tmp_path.name}") == []
 
 
@@ -68,7 +68,7 @@ def test_one_that_went_on_is_waited_for_or_stopped_by_the_next_session(kind: str
 def test_one_that_was_found_again_can_be_stopped(kind: str, tmp_path: Path) -> None:
     shop = killed(kind, tmp_path, sleeping("MARK", 60), sleeping("MARK", 60))
     with again(shop) as resumed:
-        assert resumed.say("stop", id="c1").startswith("c1: stopped after ")
+        assert resumed.say("stop", id=1).startswith("job 1: stopped after ")
         assert processes_with(f"background-{tmp_path.name}") == []
 
 
@@ -76,8 +76,8 @@ def test_what_left_no_trace_of_its_end_is_said_to_be_unknown(tmp_path: Path) -> 
     shop = Workshop(tmp_path)
     with again(shop) as bench:
         bench.sh("echo something", background=True)
-        bench.say("look_at", id="c1", wait_seconds=20)
-    (tmp_path / "bench" / "e" / "logs" / "c1.run").unlink()  # another machine does not have it
+        bench.say("look_at", id=1, wait_seconds=20)
+    (tmp_path / "bench" / "e" / "logs" / "1.run").unlink()  # another machine does not have it
     with again(shop) as resumed:
-        assert resumed.say("look_at", id="c1").startswith("FAILED: c1: nobody knows how it ended")
-        assert resumed.say("stop", id="c1").startswith("FAILED: c1: nobody knows how it ended")
+        assert resumed.say("look_at", id=1).startswith("FAILED: job 1: nobody knows how it ended")
+        assert resumed.say("stop", id=1).startswith("FAILED: job 1: nobody knows how it ended")

@@ -80,15 +80,15 @@ def full_session(bench: AtBench) -> None:
     other.parent.mkdir(parents=True)
     other.write_text(SECRET)
     assert "ok" in bench.say("smoke_run")
-    assert bench.sh("sleep 50; echo $DATA", background=True).startswith("c1 runs")
+    assert bench.sh("sleep 50; echo $DATA", background=True).startswith("job 1 runs")
 
 
 def look(bench: AtBench, background: bool) -> dict[str, Any]:
     said = bench.say("run_python", code=LOOK, seconds=29, background=background)
     if background:
-        said = bench.say("look_at", id="c2", wait_seconds=30)
-    assert said.startswith("c2: exit code 0"), said
-    folder = bench.bench.folder / ("background/c2" if background else "scratch")
+        said = bench.say("look_at", id=2, wait_seconds=30)
+    assert said.startswith("exit code 0"), said
+    folder = bench.bench.folder / ("background/2" if background else "scratch")
     return dict(json.loads((folder / "seen.json").read_text()))
 
 
@@ -108,7 +108,7 @@ def test_of_all_rows_and_files_it_finds_only_those_of_training(home: Path, kind:
     assert seen["secrets"] == []
     top = home.parents[1].resolve()
     found = {str(Path(file).relative_to(top)) for file in seen["files"] if Path(file).is_relative_to(top)}
-    bench_files = r"bench/e/(programs/c2|scratch|background/c[12])/[\w.]+"
+    bench_files = r"bench/e/(programs/2|scratch|background/[12])/[\w.]+"
     allowed = rf"sessions/mine/(frozen/[\w.]+|data/views/[\w-]+/(train|validation)/[\w.-]+|{bench_files})"
     assert [name for name in sorted(found) if not re.fullmatch(allowed, name)] == []
     assert "sessions/mine/frozen/train.py" in found
@@ -123,7 +123,7 @@ def test_a_known_path_does_not_help(home: Path, kind: str) -> None:
         wanted += [
             *folder.glob("runs/*/train.log"),
             home.parent / "other" / "plan.yaml",
-            bench.bench.folder / "logs/c1.run",
+            bench.bench.folder / "logs/1.run",
         ]
         assert len(wanted) > 8 and all(path.is_file() for path in wanted)
         for path in wanted:
@@ -136,7 +136,7 @@ def test_no_secret_of_the_environment_reaches_a_command(home: Path, kind: str) -
     with at_bench(home, kind) as bench:
         said = bench.sh("env; cat /proc/self/environ | tr '\\0' '\\n'")
         said += bench.say("run_python", code="import os\nprint(dict(os.environ))")
-        said += bench.sh("env", background=True) + bench.say("look_at", id="c3", wait_seconds=20)
+        said += bench.sh("env", background=True) + bench.say("look_at", id=3, wait_seconds=20)
     assert said.count("SCRATCH=") == 3 and "SCRATCH'" in said
     assert "planted" not in said
     assert f"HOME={os.environ.get('HOME', '/nonexistent')}\n" not in said
@@ -148,6 +148,7 @@ def test_there_is_no_network(home: Path, kind: str) -> None:
         socket.create_server(("127.0.0.1", 0)) as server,
         at_bench(home, kind, changes={"hosts": ["example.org"]}) as bench,
     ):
+        assert "proxy" not in bench.sh("env").lower()  # nor the way to the plan's hosts that training has
         port = server.getsockname()[1]
         for code in (
             f"import socket; socket.create_connection(('127.0.0.1', {port}), 3)",

@@ -29,7 +29,7 @@ print(compute.execute(RunSpec.model_validate_json(sys.argv[2]), threading.Event(
 class Started:
     """A harness of its own process, in the middle of a run that sleeps for `seconds`, with a child that has a mark."""
 
-    def __init__(self, kind: str, folder: Path, seconds: float) -> None:
+    def __init__(self, kind: str, folder: Path, seconds: float, inputs: str = "as before") -> None:
         require(kind)
         self.kind, self.mark = kind, f"survivor-{folder.name}-{kind}"
         script = folder / "script" / "script.py"
@@ -47,7 +47,7 @@ class Started:
             cwd=folder / "cwd",
             log=folder / "log.txt",
             limits=Limits(seconds=60),
-            inputs="as before",
+            inputs=inputs,
         )
         command = [sys.executable, "-c", HARNESS, kind, self.spec.model_dump_json()]
         self.harness = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -89,6 +89,17 @@ def test_a_run_that_ended_while_nobody_looked_is_taken_as_it_ended(kind: str, tm
     other = started.spec.model_copy(update={"inputs": "something else"})
     assert shared_compute(kind).execute(other, threading.Event()).outcome == "ok"
     assert started.supervisor != supervisor
+
+
+@every_kind
+def test_a_run_that_nobody_may_take_over_ends_with_its_harness(kind: str, tmp_path: Path) -> None:
+    started = Started(kind, tmp_path, seconds=60, inputs="")
+    started.harness.kill()
+    started.harness.wait()
+    wait_until(lambda: processes_with(started.mark) == [], seconds=5)
+    wait_until(lambda: not journal.standing(started.spec.journal).alive)
+    result = journal.standing(started.spec.journal).result
+    assert result is not None and result.outcome == "killed"
 
 
 @every_kind
