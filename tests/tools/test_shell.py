@@ -60,7 +60,7 @@ def test_it_is_stopped_at_its_limit_with_all_that_it_started(kind: str, tmp_path
     with at_bench(tmp_path, kind) as bench:
         started = time.monotonic()
         said = bench.sh(
-            f"(setsid python -c 'import time; time.sleep(60)' {mark} &) ; trap '' TERM; sleep 60", seconds=1
+            f"(setsid python3 -c 'import time; time.sleep(60)' {mark} &) ; trap '' TERM; sleep 60", seconds=1
         )
         assert said.startswith("FAILED: timeout") and "its limit of 1 s" in said
         assert time.monotonic() - started < 15
@@ -82,7 +82,7 @@ def test_a_flood_is_stopped_and_shown_in_part(kind: str, tmp_path: Path) -> None
         assert said.startswith("FAILED: output") and "bytes left out" in said and "first" in said
         assert (bench.bench.folder / "logs" / "1.log").stat().st_size <= 4 << 20
         assert len(said) < 12_000 and said.endswith("</output>")
-        said = bench.sh("python -c 'print(\"x\" * 3_000_000)'")
+        said = bench.sh("python3 -c 'print(\"x\" * 3_000_000)'")
         assert said.startswith("exit code 0") and len(said) < 12_000 and "bytes left out" in said
 
 
@@ -197,7 +197,7 @@ def test_scripts_cannot_be_changed_by_a_command(tmp_path: Path) -> None:
 def test_one_in_the_background_is_looked_at_and_stopped(kind: str, tmp_path: Path) -> None:
     mark = f"back-{tmp_path.name}-{kind}"
     with at_bench(tmp_path, kind) as bench:
-        said = bench.sh(f"echo begun; python -c 'import time; time.sleep(60)' {mark}", background=True, seconds=25)
+        said = bench.sh(f"echo begun; python3 -c 'import time; time.sleep(60)' {mark}", background=True, seconds=25)
         assert said == "job 1 runs in the background, for at most 25 s"
         said = until(bench, 1, "begun")
         assert said.startswith("job 1: running for ")
@@ -245,7 +245,7 @@ def test_there_are_only_so_many_at_once(tmp_path: Path) -> None:
 def test_all_end_with_the_work_however_it_ends(kind: str, tmp_path: Path) -> None:
     mark = f"left-{tmp_path.name}-{kind}"
     with pytest.raises(KeyboardInterrupt), at_bench(tmp_path, kind) as bench:
-        bench.sh(f"echo on; python -c 'import time; time.sleep(60)' {mark}", background=True)
+        bench.sh(f"echo on; python3 -c 'import time; time.sleep(60)' {mark}", background=True)
         until(bench, 1, "on")
         raise KeyboardInterrupt
     assert processes_with(mark) == []

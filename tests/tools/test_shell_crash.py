@@ -25,7 +25,7 @@ in_each = pytest.mark.parametrize("kind", KINDS)
 
 
 def sleeping(mark: str, seconds: float) -> str:
-    return f"(setsid python -c 'import time; time.sleep(60)' {mark} &); sleep {seconds}; echo the end"
+    return f"(setsid python3 -c 'import time; time.sleep(60)' {mark} &); sleep {seconds}; echo the end"
 
 
 def killed(kind: str, folder: Path, background: str, at_once: str) -> Workshop:
