@@ -199,9 +199,17 @@ def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experime
 
 
 def mention(context: Context, ledger: Ledger) -> None:
-    """Logs the evidence that a crash left in the ledger without an event."""
-    told = sum(event.type == "evidence.recorded" for event in context.log.events)
-    for evidence in ledger.evidence[told:]:  # both are written in the same order
+    """Logs the evidence that a crash left in the ledger without an event. Raises MlInternError where the log tells of
+    runs that the ledger does not hold: nothing is measured again in silence."""
+    told = [event.data["run"] for event in context.log.events if event.type == "evidence.recorded"]
+    held = [evidence.run_id for evidence in ledger.evidence]
+    if held[: len(told)] != told:  # both are written in the same order, the ledger first
+        raise MlInternError(
+            "The session's evidence is not what its log tells of.",
+            f"the log tells of {len(told)} runs, {ledger.path} holds {len(held)}, and they are not the same",
+            f"Restore {ledger.path.name} from a copy, or go on from before them with `ml-intern fork --at`.",
+        )
+    for evidence in ledger.evidence[len(told) :]:
         context.emit("evidence.recorded", **summary(evidence))
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ml_intern.session.store import SessionFolder, SessionStore
 
 
+_NEEDED = {"paper", "plan_text", "model", "scale", "out", "max_iterations", "budget_usd", "time_limit", "jobs"}
+
+
 def resume(
     session: Annotated[
         str, typer.Argument(help="Session id, its beginning, `last`, or hf://datasets/NAME/REPO/ID.")
@@ -56,6 +59,8 @@ def resume(
     if state.status == "finished":
         typer.echo(f"Session {folder.id} is finished: {printable(state.published)}")
         return
+    if lacking := sorted(_NEEDED - state.settings.keys()):
+        raise InputError(f"Session {folder.id} lacks settings: {', '.join(lacking)}.", next="Begin anew: ml-intern run")
     given: dict[str, Any] = {
         "model": model or None,
         "stronger_model": stronger_model or None,

@@ -42,6 +42,12 @@ class Blobs:
             raise SessionError("A part of the session is damaged.", f"{path} does not have the content of its name")
         return content
 
+    def _text(self, digest: str) -> str:
+        try:
+            return self.get(digest).decode()
+        except UnicodeDecodeError:
+            raise SessionError("A part of the session is damaged.", f"{self.folder / digest} is no text") from None
+
     def spilled(self, value: Any) -> Any:
         """`value` with every string over LONGEST put into a blob."""
         return spilled(value, self.put)
@@ -49,8 +55,8 @@ class Blobs:
     def whole(self, value: Any) -> Any:
         """`value` with everything put back that `spilled` took out."""
         if isinstance(value, dict):
-            if value.keys() == {_MARK}:
-                return self.get(value[_MARK]).decode()
+            if value.keys() == {_MARK} and isinstance(value[_MARK], str):
+                return self._text(value[_MARK])
             return {key: self.whole(one) for key, one in value.items()}
         if isinstance(value, list):
             return [self.whole(one) for one in value]
@@ -71,7 +77,7 @@ def spilled(value: Any, put: Callable[[bytes], str]) -> Any:
 def named_in(value: Any) -> set[str]:
     """The digests of all blobs that `value` refers to."""
     if isinstance(value, dict):
-        if value.keys() == {_MARK}:
+        if value.keys() == {_MARK} and isinstance(value[_MARK], str):
             return {value[_MARK]}
         return set().union(*(named_in(one) for one in value.values()))
     if isinstance(value, list):

@@ -90,3 +90,10 @@ def test_errors_of_the_disk_are_words(tmp_path: Path) -> None:
     assert done.returncode and "Traceback" not in done.stderr
     done = ml_intern("fork", home=tmp_path)
     assert done.returncode and "Traceback" not in done.stderr
+
+
+def test_a_session_without_the_settings_of_one_is_refused_in_words(tmp_path: Path) -> None:
+    with EventLog(SessionStore(tmp_path / "sessions").create().log) as log:
+        log.append("session.created", settings={"paper": "x"})
+    done = ml_intern("resume", "--yes", home=tmp_path)
+    assert done.returncode == 2 and "lacks settings" in done.stderr

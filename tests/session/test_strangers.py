@@ -5,11 +5,13 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ml_intern.errors import InputError, SessionError
+from ml_intern.agent.pipeline import mention
+from ml_intern.errors import InputError, MlInternError, SessionError
 from ml_intern.session.catalogue import entry, remove
 from ml_intern.session.fork import fork
 from ml_intern.session.log import EventLog, held_still
@@ -275,3 +277,21 @@ def test_a_manifest_takes_every_name_that_an_upload_gives(world: World) -> None:
     assert set(manifest.files) == {f"files/{name}" for name in parcel.files}
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
     assert fold(folder.events()).came == ""
+
+
+@pytest.mark.parametrize("reference", [5, ["x"], hashlib.sha256(b"\xff").hexdigest(), "../../events.jsonl", "..", ""])
+def test_a_reference_to_a_long_text_that_is_none_is_told_in_words(tmp_path: Path, reference: Any) -> None:
+    folder = strange(tmp_path)
+    folder.blobs.put(b"\xff")
+    with EventLog(folder.log) as log:
+        log.append("note", text={"$blob": reference})
+    assert entry(folder).status == "damaged"
+
+
+def test_evidence_that_the_log_tells_of_and_the_ledger_lost_is_reported(tmp_path: Path) -> None:
+    folder = write_session(tmp_path)
+    held = [SimpleNamespace(run_id="r0")]
+    context: Any = SimpleNamespace(log=SimpleNamespace(events=folder.events()))
+    ledger: Any = SimpleNamespace(path=folder.ledger, evidence=held)
+    with pytest.raises(MlInternError, match="not what its log tells of"):
+        mention(context, ledger)
