@@ -99,13 +99,16 @@ def _require_own_word(folder: SessionFolder, state: State, settings: dict[str, A
     lines = {
         "from": state.came,
         "paper": state.title or paper,
+        "task": str(settings.get("task", ""))[:2000],
+        "told": str(settings.get("instructions", ""))[:2000],
         "models": ", ".join(str(one) for key in ("model", "stronger_model") if (one := settings.get(key))),
         "limits": f"{settings.get('max_iterations')} model calls, {state.iterations} of them made; {money}",
     }
     if yes:
         return
     for name, text in lines.items():
-        typer.echo(f"{name:>7}: {printable(text)}", err=True)
+        if text:
+            typer.echo(f"{name:>7}: {printable(text)}", err=True)
     if not sys.stdin.isatty():
         raise InputError(
             "Nobody is there to say that this session, which came from elsewhere, goes on.",

@@ -78,7 +78,7 @@ def test_killed_in_the_middle_of_an_upload_what_is_on_the_hub_is_whole(hub: Serv
     uploaded = ml_intern("sessions", "upload", home=here)
     assert uploaded.returncode == 0, uploaded.stderr
     (locator,) = re.findall(r"hf://\S+", uploaded.stdout)
-    moved = live(there, locator=locator)
+    moved = live(there, locator=locator, more=("--sandbox", "none"))
     assert moved.code == 0, moved.said
     assert outcome(there) == outcome(tmp_path / "undisturbed")
 
