@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -33,7 +34,11 @@ class Capture:
     def _copy(self) -> None:
         written, ending = 0, False
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-        with os.fdopen(os.open(self._log, flags, 0o644), "wb", buffering=0) as log:
+        try:
+            kept = os.open(self._log, flags, 0o644)
+        except OSError:
+            kept = os.open(os.devnull, os.O_WRONLY)
+        with os.fdopen(kept, "wb", buffering=0) as log:
             source = self._stream.fileno()
             while True:
                 if not ending:
@@ -45,7 +50,9 @@ class Capture:
                 if not chunk:
                     return
                 if written < self._limit:
-                    log.write(chunk[: self._limit - written])
+                    # On a full disk the words are lost; the run, whose own writes fail, goes to its end all the same.
+                    with contextlib.suppress(OSError):
+                        log.write(chunk[: self._limit - written])
                     written += len(chunk)
                 elif not self.overflowed:
                     self.overflowed = True

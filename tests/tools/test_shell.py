@@ -243,13 +243,13 @@ def test_there_are_only_so_many_at_once(tmp_path: Path) -> None:
 
 @in_each
 def test_all_end_with_the_work_however_it_ends(kind: str, tmp_path: Path) -> None:
-    mark = f"left-{tmp_path.name}-{kind}"
+    mark, before = f"left-{tmp_path.name}-{kind}", threading.active_count()
     with pytest.raises(KeyboardInterrupt), at_bench(tmp_path, kind) as bench:
         bench.sh(f"echo on; python3 -c 'import time; time.sleep(60)' {mark}", background=True)
         until(bench, 1, "on")
         raise KeyboardInterrupt
     assert processes_with(mark) == []
-    assert threading.active_count() < 10
+    assert threading.active_count() <= before + 1, "a process beside the harness may have come with it"
     with again(bench.workshop) as resumed:
         assert resumed.say("look_at", id=1).startswith("job 1: stopped after ")
 
