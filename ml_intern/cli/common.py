@@ -181,9 +181,10 @@ def _synced(config: Config, context: Context, repo: str) -> Iterator[None]:
         return
     from ml_intern.session.sync.background import BackgroundSync
 
-    uploader = open_uploader(config, context.folder, repo)
+    uploader = open_uploader(config, context.folder, repo, known=context.state.synced)
     uploader.require_ours()
-    context.emit("session.synced", repo=uploader.repo)
+    if context.state.synced != uploader.repo:
+        context.emit("session.synced", repo=uploader.repo)
 
     def tell(type: EventType, data: dict[str, Any]) -> None:
         with contextlib.suppress(SessionError):

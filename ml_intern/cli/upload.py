@@ -42,14 +42,18 @@ def upload(
     typer.echo(f"Go on elsewhere with: ml-intern resume hf://datasets/{done.repo}/{folder.id}")
 
 
-def open_uploader(config: Config, folder: SessionFolder, repo: str, public: bool = False) -> Uploader:
-    """For a repository that is there afterwards. Raises SyncError."""
+def open_uploader(config: Config, folder: SessionFolder, repo: str, public: bool = False, known: str = "") -> Uploader:
+    """For a repository that is there afterwards; `known`: one that the session went to before, for which nobody is
+    asked now, so that a run goes on without the network. Raises SyncError."""
     from ml_intern.session.sync.remote import Remote
     from ml_intern.session.sync.upload import Uploader
 
     remote = Remote(config.hub_endpoint)
-    name = remote.full_name(repo)
-    remote.make(name, public)
+    if known and repo in (known, known.split("/")[-1]):
+        name = known
+    else:
+        name = remote.full_name(repo)
+        remote.make(name, public)
     return Uploader(folder, remote, name, redactor(), config.home)
 
 

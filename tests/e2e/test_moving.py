@@ -106,3 +106,12 @@ def test_a_synced_run_is_uploaded_beside_its_work_and_nothing_is_without_being_a
     (name,) = [name for name in repository.files(repository.head) if name.endswith("session.json")]
     assert b'"status": "finished"' in repository.files(repository.head)[name]
     assert finish(tmp_path / "synced").code == 0
+
+
+def test_a_synced_session_goes_on_without_the_network(hub: ServedHub, tmp_path: Path) -> None:
+    killed = live(tmp_path / "synced", kill_at=300, more=("--sync",))
+    assert killed.killed
+    hub.stop()
+    resumed = live(tmp_path / "synced")
+    assert resumed.code == 0, resumed.said
+    assert "It is tried again" in resumed.said

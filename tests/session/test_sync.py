@@ -1,5 +1,6 @@
 """Uploads and downloads against a stand-in Hub, through the real client: what travels, and whose turn it is."""
 
+import gzip
 import json
 import os
 import time
@@ -194,6 +195,25 @@ def test_a_binary_file_with_a_secret_stays_here(world: World) -> None:
     done = world.uploader(folder, {"HF_TOKEN": SECRET}).upload()
     assert done.parcel.withheld == ["runs/r0/out/model.safetensors"]
     assert not [name for name, data in world.files().items() if SECRET.encode() in data]
+
+
+def test_a_compressed_file_with_a_secret_stays_here(world: World) -> None:
+    folder = write_session(world.here)
+    kept = folder.predictions / "zoo" / "r0-test.jsonl.gz"
+    kept.write_bytes(gzip.compress(f'{{"prediction": "{SECRET}"}}\n'.encode()))
+    done = world.uploader(folder, {"HF_TOKEN": SECRET}).upload()
+    assert done.parcel.withheld == ["predictions/zoo/r0-test.jsonl.gz"]
+
+
+def test_a_lease_from_a_wrong_clock_binds_nobody_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_session(world.here)
+    now = time.time()
+    with monkeypatch.context() as wrong, EventLog(folder.log):
+        wrong.setattr(time, "time", lambda: now + 10 * 365 * 86400)
+        world.uploader(folder).upload()
+    with pytest.raises(GoneElsewhere, match="has not been heard of"):
+        world.fetch(folder.id)
+    assert world.fetch(folder.id, take_over=True).new
 
 
 def test_a_secret_in_a_file_name_is_taken_out(world: World) -> None:

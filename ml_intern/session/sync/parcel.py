@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -116,6 +119,10 @@ def _in_binary(redactor: Redactor, source: Source) -> Iterator[Finding]:
         return
     with source.open("rb") as file:
         yield from _in_chunks(redactor, file)
+    if source.suffix == ".gz":
+        # Predictions are kept compressed: looked through up to a limit, since what unpacks has no bound of its own.
+        with contextlib.suppress(OSError, EOFError, zlib.error), gzip.open(source) as unpacked:
+            yield from redactor.in_bytes(unpacked.read(_LARGEST_TEXT))
 
 
 def _in_chunks(redactor: Redactor, file: BinaryIO) -> Iterator[Finding]:
