@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.zoo import Life, finish, live, outcome, processes_of
 
-PLACES = 4  # each is some ten seconds
+PLACES = 2  # each is some ten seconds
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def test_no_process_of_a_command_outlives_a_killed_harness_and_its_session(kind:
         assert resumed.say("look_at", id=2).startswith("job 2: stopped after ")
         assert resumed.sh("echo on").startswith("exit code 0")
         assert processes_with(f"background-{tmp_path.name}")
-    assert processes_with(f"background-{tmp_path.name}") == []
+    wait_until(lambda: processes_with(f"background-{tmp_path.name}") == [], seconds=10)
 
 
 @in_each
@@ -61,7 +61,7 @@ def test_one_that_went_on_is_waited_for_or_stopped_by_the_next_session(kind: str
     with again(shop) as resumed:
         said = resumed.say("look_at", id=1, wait_seconds=20)
         assert said.startswith("exit code 0 after ") and "the end" in said
-    assert processes_with(f"background-{tmp_path.name}") == []
+    wait_until(lambda: processes_with(f"background-{tmp_path.name}") == [], seconds=10)
 
 
 @in_each
@@ -69,7 +69,7 @@ def test_one_that_was_found_again_can_be_stopped(kind: str, tmp_path: Path) -> N
     shop = killed(kind, tmp_path, sleeping("MARK", 60), sleeping("MARK", 60))
     with again(shop) as resumed:
         assert resumed.say("stop", id=1).startswith("job 1: stopped after ")
-        assert processes_with(f"background-{tmp_path.name}") == []
+        wait_until(lambda: processes_with(f"background-{tmp_path.name}") == [], seconds=10)
 
 
 def test_what_left_no_trace_of_its_end_is_said_to_be_unknown(tmp_path: Path) -> None:
