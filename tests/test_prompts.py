@@ -10,8 +10,16 @@ import pytest
 from ml_intern.judge.metrics import metric_names
 from ml_intern.recipes.book import load_book
 from ml_intern.resources import prompts_dir, render_prompt
+from tests.judge.synthetic import experiment
 
 EXPERIMENT = load_book()[0].at("smoke") | {"id": "e", "title": "t", "audited": [], "resources": []}
+EXECUTOR: dict[str, Any] = {
+    "experiment": EXPERIMENT,
+    "excerpts": "[sec:1/par:1] Words.",
+    "task": "",
+    "failures": ("it was out of memory",),
+    "example": None,
+}
 VALUES: dict[str, dict[str, Any]] = {
     "claims": {
         "title": "T",
@@ -21,19 +29,50 @@ VALUES: dict[str, dict[str, Any]] = {
         "recipes": [],
         "dropped": ["its quote is not in it"],
     },
-    "task": {"text": "<task>words</task>", "part": 1, "parts": 1, "dropped": ["its quote is not in it"]},
+    "task": {
+        "text": "<task>words</task>",
+        "part": 1,
+        "parts": 1,
+        "dropped": ["its quote is not in it"],
+        "quotes": ["at least 90 %"],
+        "numbers": ["90 %"],
+    },
+    "sketch": {"about": {"task": "words"}, "claims": [{"id": "C1", "statement": "s"}], "compared": True},
+    "small_data": {
+        "experiment": experiment(),
+        "excerpts": "Words.",
+        "task": "t",
+        "failures": ("out of memory",),
+        "failed": ["no"],
+    },
+    "small_model": {
+        "experiment": experiment(),
+        "columns": {"x": "double, shape (rows, 6)", "y": "int64"},
+        "split": "train 5",
+        "config": {"steps": 5},
+        "failed": ["KeyError: 'steps'"],
+    },
+    "hasty": {"tool": "finish"},
     "preferences": {"text": "<preferences>\nshort functions\n</preferences>"},
     "told": {"words": "<person>\ntry a smaller net\n</person>"},
     "plan": {"situation": {"scale": "small"}, "claims": [{"id": "C1", "statement": "s"}]},
-    "executor": {"experiment": EXPERIMENT, "excerpts": "[sec:1/par:1] Words.", "task": ""},
+    "executor": EXECUTOR,
+    "review": {
+        "about": {"experiment": "e", "verdicts": [], "may_be_tried_again": True},
+        "open": [{"id": "f", "settings": {"steps": 100}}],
+        "notes": "<notes>\ne: the data are small\n</notes>",
+        "given_up": "<output>\nout of memory\n</output>",
+    },
     "discussion": {"verdicts": [{"claim": "C1", "outcome": "reproduced"}], "task": ""},
     "revise": {"signature": "x fails", "count": 5, "experiment": {"id": "e"}, "transcript": "tool: FAILED"},
     "repair": {"problem": "experiments: Field required"},
     "nudge": {},
     "circle": {"signature": "x fails", "count": 5, "advice": "Look at the shapes.", "takes_over": False},
     "budget": {"share": 0.8},
-    "past": {"summary": "All is well."},
+    "past": {"summary": "All is well.", "files": ("train.py",), "failures": "<output>\nsmoke_run: FAILED\n</output>"},
     "unknown_outcome": {"tool": "edit_file"},
+    "refused": {"tool": "fetch"},
+    "question": {"id": "Q1", "outcome": "deferred", "meanwhile": "use 3 layers", "changes": "nothing"},
     "summary": {"transcript": "assistant: I write."},
     "tools": {"tools": [{"name": "add", "description": "Adds.", "parameters": {"type": "object"}}]},
     "tool_result": {"tool": "add", "text": "3"},
@@ -61,15 +100,15 @@ def test_a_prompt_without_its_data_is_an_error(name: str) -> None:
 
 
 def test_an_audited_metric_brings_its_contract_into_the_executors_prompt() -> None:
-    plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="", task="")
-    audited = render_prompt("executor", experiment=EXPERIMENT | {"audited": [{"name": "x"}]}, excerpts="", task="")
+    plain = render_prompt("executor", **EXECUTOR)
+    audited = render_prompt("executor", **EXECUTOR | {"experiment": EXPERIMENT | {"audited": [{"name": "x"}]}})
     assert "evaluate.py" not in plain and "evaluate.py --predictions FILE" in audited
 
 
 def test_a_language_model_brings_its_contract_into_the_executors_prompt() -> None:
     data = {"data": EXPERIMENT["data"] | {"task": "language-model"}}
-    own = render_prompt("executor", experiment=EXPERIMENT | data, excerpts="", task="")
-    plain = render_prompt("executor", experiment=EXPERIMENT, excerpts="", task="")
+    own = render_prompt("executor", **EXECUTOR | {"experiment": EXPERIMENT | data})
+    plain = render_prompt("executor", **EXECUTOR)
     assert "transformers folder" in own and "predict.py --model" not in own
     assert "transformers folder" not in plain and "predict.py --model" in plain
 
@@ -107,3 +146,10 @@ def test_no_prompt_stands_in_python() -> None:
     assert words_to_a_model('Message(role="user", content=render_prompt("nudge"))') == []
     found = {path.name: words_to_a_model(path.read_text(encoding="utf-8")) for path in package.rglob("*.py")}
     assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_the_executor_is_shown_the_scripts_of_a_recipe_and_why_it_was_given_up_before() -> None:
+    plain = render_prompt("executor", **EXECUTOR)
+    shown = render_prompt("executor", **EXECUTOR | {"example": load_book()[0]})
+    assert "it was out of memory" in plain and "An example of the form" not in plain
+    assert load_book()[0].script("train.py") in shown

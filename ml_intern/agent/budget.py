@@ -43,7 +43,8 @@ class Spent(BaseModel):
 
 
 class Budget:
-    """`reserve` before each call and `settle` or `fail` after it; `check` before each batch of runs. They raise
+    """`reserve` before each call and `settle` or `fail` after it; `check` before each batch of runs, `check_time`
+    before each run. They raise
     BudgetExhausted, naming what ran out. One call at a time."""
 
     def __init__(self, limits: BudgetLimits, spent: Spent | None = None) -> None:
@@ -69,6 +70,12 @@ class Budget:
     def check(self) -> None:
         self._require(0)
 
+    def check_time(self) -> None:
+        """Before each run of a batch, which uses nothing else of it. Raises BudgetExhausted."""
+        limit = self.limits.seconds
+        if limit is not None and not self._closing and time.monotonic() - self._started >= limit:
+            raise _exhausted(f"{limit:.0f} seconds", "--time-limit")
+
     def has_seconds(self, seconds: float) -> bool:
         """Whether the wall clock leaves so much time."""
         return self.limits.seconds is None or time.monotonic() + seconds - self._started < self.limits.seconds
@@ -78,7 +85,7 @@ class Budget:
         if ceiling is None and self.limits.usd is not None and not self.limits.allow_unknown_price:
             raise BudgetExhausted(
                 "The price of this model is not known, so a budget in money cannot hold.",
-                next="Run without --budget-usd, with --allow-unknown-price, or with a model whose price litellm knows.",
+                next="Give --allow-unknown-price, a model whose price litellm knows, or its price in config.toml.",
             )
         self._require(ceiling or 0)
         self._open = ceiling or 0
@@ -90,11 +97,24 @@ class Budget:
         self._open = 0
         self.spent = self.spent.model_copy(update={"micro": self.spent.micro + micro_dollars(usd or 0.0)})
 
-    def fail(self, unclear: bool) -> None:
-        """The call failed. `unclear`: it may have been paid for all the same, so what it held stays held."""
-        held = self.spent.held + (self._open if unclear else 0)
+    def fail(self, unclear: bool, usd: float | None = 0.0) -> None:
+        """The call failed. `unclear`: it may have been paid for all the same, so what it held stays held; `usd`: what
+        the provider reported of it."""
+        self._lost(unclear, usd)
         self._open = 0
-        self.spent = self.spent.model_copy(update={"held": held})
+
+    def again(self, unclear: bool, usd: float | None, seconds: float) -> None:
+        """A try of the call that goes on came to nothing; what it held is held for the next, which begins in `seconds`.
+        Raises BudgetExhausted where there is no room for that one."""
+        self._lost(unclear, usd)
+        if not self.has_seconds(seconds):
+            raise _exhausted(f"{self.limits.seconds:.0f} seconds", "--time-limit")
+        self._require_money(self._open)
+
+    def _lost(self, unclear: bool, usd: float | None) -> None:
+        held = self.spent.held + (self._open if unclear else 0)
+        micro = self.spent.micro + micro_dollars(usd or 0.0)
+        self.spent = self.spent.model_copy(update={"held": held, "micro": micro})
 
     def notices(self) -> list[float]:
         """The largest of the shares 0.5, 0.8 and 0.95 that was passed since the last call, if one was."""
@@ -118,14 +138,16 @@ class Budget:
         kept = 0 if self._closing else min(max(1, limits.iterations // _KEPT), limits.iterations - 1)
         if self.spent.iterations >= limits.iterations - kept:
             raise _exhausted(f"{limits.iterations} iterations", "--max-iterations")
-        if limits.usd is not None:
-            allowed = micro_dollars(limits.usd)
+        self._require_money(more)
+        self.check_time()
+
+    def _require_money(self, more: int) -> None:
+        if self.limits.usd is not None:
+            allowed = micro_dollars(self.limits.usd)
             used = self.spent.micro + self.spent.held + more
             kept = 0 if self._closing else allowed // _KEPT
             if used > allowed - kept:
-                raise _exhausted(f"${limits.usd:.2f}", "--budget-usd")
-        if limits.seconds is not None and not self._closing and time.monotonic() - self._started >= limits.seconds:
-            raise _exhausted(f"{limits.seconds:.0f} seconds", "--time-limit")
+                raise _exhausted(f"${self.limits.usd:.2f}", "--budget-usd")
 
 
 def micro_dollars(usd: float) -> int:

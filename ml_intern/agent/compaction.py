@@ -6,10 +6,12 @@ between two foldings each prompt begins with the whole of the one before, which 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from ml_intern.errors import ContextOverflow
 from ml_intern.llm.protocol import Message
+from ml_intern.tools.outputs import Outputs
 
 _KEEP_TURNS = 4  # latest answers of the model that stay as they are, with the results of their calls
 _SHORT = 400  # characters of a folded output
@@ -23,72 +25,110 @@ def size(messages: Sequence[Message]) -> int:
 
 
 class Memory:
-    """`limit` in characters; `summarise` gives what stands in a transcript's place; `compactions` are counted."""
+    """`limit` in characters; `summarise` gives what stands in a transcript's place; `outputs` keeps what is folded, for
+    the model to read again; `compactions` are counted."""
 
-    def __init__(self, limit: int, summarise: Callable[[str], str]) -> None:
-        self.limit, self._summarise = limit, summarise
+    quiet = False  # whether nobody is told of each time
+
+    def __init__(self, limit: int, summarise: Callable[[str], str], outputs: Outputs) -> None:
+        self.limit, self._summarise, self._outputs = limit, summarise, outputs
         self.compactions = 0
 
     def fitted(self, messages: list[Message]) -> list[Message]:
-        """The same conversation, or a shorter one. Raises ContextOverflow where the task alone is too long."""
+        """The same conversation, or a shorter one. Raises ContextOverflow where the task, or what the model said
+        last, is too long by itself."""
         return messages if size(messages) <= self.limit else self.shortened(messages)
 
     def shortened(self, messages: list[Message]) -> list[Message]:
         """At most seven tenths of the room are used afterwards, where that can be had."""
         self.compactions += 1
+        most = min(self.limit, size(messages) - 1)
         aim = min(self.limit, size(messages)) * 7 // 10
-        start = _begin_of_latest(messages)
-        fixed = size([messages[0], *messages[start:]])
-        folded = [messages[0], *_folded(messages[1:start], aim - fixed), *messages[start:]]
-        if size(folded) <= aim:
-            return folded
-        if start <= 1:
-            # Nothing but the latest turns is left: their long outputs have to go.
-            folded = [messages[0], *_folded(messages[1:], aim - size(messages[:1]))]
-            if size(folded) > self.limit or size(folded) >= size(messages):
-                raise ContextOverflow(
-                    "The task is longer than the model's context.", next="Use a model with a longer context."
-                )
-            return folded
+        start = _begin_of_latest(messages, _KEEP_TURNS)
+        found = self._folded(messages, start, aim)
+        if size(found) > aim and start > 1:
+            found = self._summarised(found, start)
+            if size(found) <= most:
+                return found
+        for keep in reversed(range(_KEEP_TURNS)):
+            if size(found) <= aim:
+                return found
+            found = self._folded(found, _begin_of_latest(found, keep), aim)
+        last = _begin_of_latest(found, 1)
+        if size(found) > most and last > 1:
+            found = self._summarised(found, last)
+        if size(found) > most:
+            what = "task" if size(messages[:1]) > self.limit // 2 else "model's latest answer"
+            raise ContextOverflow(
+                f"The {what} is longer than the model's context.",
+                f"it has room for {self.limit} characters of a prompt",
+                "Use a model with a longer context, or set context_tokens in config.toml where it takes more.",
+            )
+        return found
+
+    def _summarised(self, messages: list[Message], start: int) -> list[Message]:
         summary = self._summarise(_transcript(messages[1:start], self.limit // 2))
-        told = Message(role="user", content=summary)
-        rest = [messages[0], told, *messages[start:]]
-        return (
-            rest
-            if size(rest) <= self.limit
-            else [messages[0], told, *_folded(messages[start:], aim - size([messages[0], told]))]
-        )
+        return [messages[0], Message(role="user", content=summary), *messages[start:]]
+
+    def _folded(self, messages: list[Message], end: int, aim: int) -> list[Message]:
+        """The oldest long outputs and texts of calls cut short, before `end` and but for the task, until all is at most
+        `aim` characters."""
+        out = list(messages)
+        total = size(out)
+        for place in range(1, end):
+            if total <= aim:
+                break
+            before = size([out[place]])
+            out[place] = self._cut(out[place])
+            total += size([out[place]]) - before
+        return out
+
+    def _cut(self, message: Message) -> Message:
+        if message.role == "user":  # the harness and the person say little, and mean it
+            return message
+        calls = [
+            call.model_copy(update={"arguments": self._short_arguments(call.arguments)}) for call in message.tool_calls
+        ]
+        return message.model_copy(update={"content": self._short(message.content), "tool_calls": tuple(calls)})
+
+    def _short(self, text: str) -> str:
+        return self._outputs.cut(text, _SHORT // 2, _SHORT // 2, "folded away") if len(text) > 2 * _SHORT else text
+
+    def _short_arguments(self, arguments: str) -> str:
+        """Still JSON, as servers want it back: what a call wrote is in its file."""
+        if len(arguments) <= 2 * _SHORT:
+            return arguments
+        try:
+            given = json.loads(arguments)
+        except (ValueError, RecursionError):
+            return arguments
+        if not isinstance(given, dict):
+            return arguments
+        short = {name: self._short(value) if isinstance(value, str) else value for name, value in given.items()}
+        return json.dumps(short, ensure_ascii=False)
 
 
-def _begin_of_latest(messages: Sequence[Message]) -> int:
-    """Where the latest turns begin: at an answer of the model, so that no result is parted from its call."""
+def _begin_of_latest(messages: Sequence[Message], keep: int) -> int:
+    """Where the latest `keep` turns begin: at an answer of the model, so that no result is parted from its call."""
     answers = [place for place, message in enumerate(messages) if message.role == "assistant" and place > 0]
-    return answers[-_KEEP_TURNS] if len(answers) >= _KEEP_TURNS else 1
+    if keep == 0:
+        return len(messages)
+    return answers[-keep] if len(answers) >= keep else 1
 
 
-def _folded(messages: Sequence[Message], aim: int) -> list[Message]:
-    """The oldest long outputs cut short, until all is at most `aim` characters."""
-    out = list(messages)
-    for place, message in enumerate(out):
-        if size(out) <= aim:
-            break
-        if message.role == "tool" and len(message.content) > 2 * _SHORT:
-            out[place] = message.model_copy(update={"content": _cut(message.content)})
-    return out
-
-
-def _cut(text: str) -> str:
-    half = _SHORT // 2
-    gone = f"… {len(text) - 2 * half} characters were folded away; the call can be made again …"
-    return f"{text[:half]}\n{gone}\n{text[-half:]}"
+def _brief(text: str) -> str:
+    return text if len(text) <= 2 * _SHORT else f"{text[: _SHORT // 2]}\n…\n{text[-_SHORT // 2 :]}"
 
 
 def _transcript(messages: Sequence[Message], limit: int) -> str:
+    """At most `limit` characters: what the harness and a person said whole, an earlier summary above all, answers and
+    results in brief, of these the latest."""
+    told = len(messages) > 0 and messages[0].role == "user"
+    first = f"user: {messages[0].content}"[: limit // 2] if told else ""
     lines = []
-    for message in messages:
+    for message in messages[1 if told else 0 :]:
         if message.content:
-            lines.append(
-                f"{message.role}: {message.content if len(message.content) <= 2 * _SHORT else _cut(message.content)}"
-            )
+            lines.append(f"{message.role}: {message.content if message.role == 'user' else _brief(message.content)}")
         lines += [f"call {call.name}: {call.arguments[:_SHORT]}" for call in message.tool_calls]
-    return "\n".join(lines)[-limit:]
+    rest = "\n".join(lines)[-(limit - len(first) - 1) :]
+    return f"{first}\n{rest}" if first else rest

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from ml_intern.agent.doom_loop import Circle, DoomLoopDetector, Step
@@ -32,6 +33,19 @@ class Conversation:
     ended: Ended | None = None
     past: list[Step | str] = field(default_factory=list)
     _turn: int = 0  # where in `past` the open turn begins
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the model has answered nothing yet."""
+        return (
+            self.ended is None and not any(message.role == "assistant" for message in self.messages) and not self.past
+        )
+
+    @property
+    def failed_since_asked(self) -> bool:
+        """Whether a call of the model's last reply has failed: the calls after it were made without knowing that."""
+        since = list(takewhile(lambda message: message.role == "tool", reversed(self.messages)))
+        return any(message.content.startswith("FAILED") for message in since)
 
     def replayed(self, doom: DoomLoopDetector) -> list[Circle]:
         """Shows `doom` what went before; gives the circles of the open turn, which nobody was told of yet."""

@@ -25,6 +25,7 @@ _VOLATILE = (
     (re.compile(r"(?i)\b(pid|process|thread|port|seed|job|run|task|worker)([ =:#\[(]+)\d+"), r"\1\2N"),
     (re.compile(r"(/tmp|/var/folders|/private/var|/dev/shm)(/[\w.\-]+)+"), "TEMPORARY"),
     (re.compile(r"\btmp[\w]{6,}\b"), "TEMPORARY"),
+    (re.compile(r"\bread_output with id \d+"), "read_output"),
     (re.compile(r"\b(in|took|after|elapsed:?) \d+(\.\d+)? ?(s|ms|seconds|sec|min|minutes)\b"), r"\1 TIME"),
 )
 _ERROR_LINE = re.compile(
@@ -32,6 +33,11 @@ _ERROR_LINE = re.compile(
     re.IGNORECASE,
 )
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line \d+, in (?P<function>\S+)')
+_EXIT_0 = re.compile(r"^exit code 0 [^\n]*\n(?:[^\n<]+\n)*<output>\n(?P<output>.*?)\n</output>", re.DOTALL)
+_ENDS_TRACEBACK = re.compile(r"(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit|OutOfMemory)\w*(?::.*)?")
+# What still belongs to a failure behind its traceback: more of the message, and what a shell says of its end.
+_BEHIND_IT = re.compile(r"\s|$|.*(\b(exit|status|code|rc)\b|fail|cuda|abort|killed)", re.IGNORECASE)
+_BEHIND_AT_MOST = 8  # lines
 _PATH = re.compile(r"(?:/[\w.\-+]+){2,}")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
@@ -54,6 +60,16 @@ def failure_signature(text: str) -> str:
 def failure_detail(text: str) -> str:
     """The message with its numbers kept: what tells a sweep's failures apart."""
     return without_volatile(_message(text))[:_MAX_CHARS]
+
+
+def is_masked(text: str) -> bool:
+    """Whether a command's result says exit code 0 and its output ends in a traceback: a pipe or `|| true` hid it."""
+    found = _EXIT_0.match(text)
+    lines = found["output"].splitlines() if found else []
+    for place in range(len(lines) - 1, max(-1, len(lines) - 2 - _BEHIND_AT_MOST), -1):
+        if _ENDS_TRACEBACK.fullmatch(lines[place]):
+            return all(_BEHIND_IT.match(line) for line in lines[place + 1 :])
+    return False
 
 
 def _message(text: str) -> str:

@@ -6,20 +6,31 @@ from ml_intern.agent.compaction import Memory, size
 from ml_intern.agent.context import Context
 from ml_intern.agent.conversation import Conversation, as_data, recorded
 from ml_intern.agent.doom_loop import Circle, DoomLoopDetector, Step
+from ml_intern.agent.handover import handover
 from ml_intern.agent.ladder import Ladder
 from ml_intern.errors import ContextOverflow
 from ml_intern.llm.protocol import Message
 from ml_intern.resources import render_prompt
 from ml_intern.tools.registry import Ended, Toolbox
 
+_REFUSED_AT_MOST = 8  # prompts of one turn that are too long for the model, each shorter than the one before
 
-def work(context: Context, purpose: str, prompt: str, toolbox: Toolbox, ladder: Ladder) -> Ended:
+
+def work(
+    context: Context, purpose: str, prompt: str, toolbox: Toolbox, ladder: Ladder, memory: Memory | None = None
+) -> Ended:
     """Lets the model work until it finishes, gives up, or goes in circles; goes on where the log says that it was
-    broken off. Raises BudgetExhausted, ModelError."""
+    broken off. `memory` decides what the model is still shown. Raises BudgetExhausted, ApprovalRefused, ModelError."""
     talk = recorded(context.log.events, purpose) or _begun(context, purpose, prompt)
     doom = DoomLoopDetector()
     circles = talk.replayed(doom)
-    memory = Memory(context.model.context_chars, context.summarise)
+    if talk.untouched and talk.messages[0].content != prompt:  # the model refused a longer one
+        _shorten(context, purpose, talk, [Message(role="user", content=prompt), *talk.messages[1:]], doom, quiet=True)
+
+    def summarise(transcript: str) -> str:
+        return context.summarise(transcript, handover(context.log.events, purpose, toolbox.files()))
+
+    memory = memory or Memory(context.room.of(context.model), summarise, toolbox.outputs)
     try:
         while talk.ended is None:
             if not talk.open_turn:
@@ -41,14 +52,16 @@ def _begun(context: Context, purpose: str, prompt: str) -> Conversation:
 def _ask(
     context: Context, purpose: str, talk: Conversation, toolbox: Toolbox, memory: Memory, doom: DoomLoopDetector
 ) -> None:
-    """Puts the model's answer into the conversation, which is made shorter where it has to be."""
-    memory.limit = context.model.context_chars  # another model may have taken over
-    _shorten(context, purpose, talk, memory.fitted(talk.messages), doom)
-    try:
-        reply = context.say(purpose, talk.messages, toolbox.specs())
-    except ContextOverflow:
-        _shorten(context, purpose, talk, memory.shortened(talk.messages), doom)
-        reply = context.say(purpose, talk.messages, toolbox.specs())
+    """Puts the model's answer into the conversation, which is made shorter as often as it has to be."""
+    for left in reversed(range(_REFUSED_AT_MOST)):
+        memory.limit = context.room.of(context.model)  # another may have taken over, or have refused a longer one
+        try:
+            _shorten(context, purpose, talk, memory.fitted(talk.messages), doom, memory.quiet)
+            reply = context.say(purpose, talk.messages, toolbox.specs(), lambda: _hear(context, purpose, talk))
+            break
+        except ContextOverflow:
+            if not left or context.room.of(context.model) == memory.limit:
+                raise
     talk.messages.append(Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls))
     talk.unanswered, talk.begun, talk.open_turn, talk.problem = list(reply.tool_calls), False, True, reply.problem
 
@@ -61,12 +74,18 @@ def _hear(context: Context, purpose: str, talk: Conversation) -> None:
 
 
 def _shorten(
-    context: Context, purpose: str, talk: Conversation, messages: list[Message], doom: DoomLoopDetector
+    context: Context,
+    purpose: str,
+    talk: Conversation,
+    messages: list[Message],
+    doom: DoomLoopDetector,
+    quiet: bool = False,
 ) -> None:
     if messages is talk.messages:
         return
     context.emit("conversation.shortened", purpose=purpose, messages=as_data(messages))
-    context.emit("note", text=f"{purpose}: the conversation was shortened to {size(messages)} characters")
+    if not quiet:
+        context.emit("note", text=f"{purpose}: the conversation was shortened to {size(messages)} characters")
     talk.messages = messages
     doom.compacted()
 
@@ -83,16 +102,20 @@ def _turn(context: Context, purpose: str, talk: Conversation, toolbox: Toolbox, 
 def _step(
     context: Context, purpose: str, talk: Conversation, toolbox: Toolbox, doom: DoomLoopDetector
 ) -> Circle | None:
-    """Carries out the next call: intent and result are logged around it. Raises Ended."""
+    """Carries out the next call, if it is approved of: intent and result are logged around it. Raises Ended and
+    ApprovalRefused."""
     call, cut_off = talk.unanswered[0], talk.begun
     kind = toolbox.kind(call.name)
     about = {"purpose": purpose, "id": call.id, "name": call.name}
     if cut_off and not toolbox.repeatable(call.name):
         result = render_prompt("unknown_outcome", tool=call.name)
+    elif refused := context.approvals.refusal(context, purpose, call, toolbox):
+        result = refused
     else:
         context.emit("tool.intent", **about, arguments=call.arguments, kind=kind)
         try:
-            result = toolbox.carry_out(call)
+            hasty = toolbox.in_order(call.name) and talk.failed_since_asked
+            result = render_prompt("hasty", tool=call.name) if hasty else toolbox.carry_out(call)
         except Ended as ended:
             context.emit("tool.result", **about, result="ended", failed=False, done=ended.done, note=ended.note)
             raise

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ml_intern.agent import phases
 from ml_intern.agent.context import Context
-from ml_intern.agent.pdf_inside import pdf_reader
-from ml_intern.errors import ApprovalRefused, BudgetExhausted, DoomLoop, MlInternError
+from ml_intern.agent.desk import PlanDesk, amendments
+from ml_intern.agent.plan_checks import read_plan, without_unfounded
+from ml_intern.agent.reading import grounded_again, quotes_of, read_again, read_phase
+from ml_intern.agent.review import review
+from ml_intern.errors import ApprovalRefused, BudgetExhausted, ContextOverflow, DoomLoop, MlInternError
 from ml_intern.judge.decide import decide, needs_second_look
+from ml_intern.judge.environment import environment_lock
 from ml_intern.judge.evidence import summary
 from ml_intern.judge.guards import script_hashes, with_group_guards
-from ml_intern.judge.laboratory import Laboratory, Places, environment_lock, wanted_scripts
-from ml_intern.judge.ledger import Ledger, canonical_hash
+from ml_intern.judge.laboratory import Laboratory, Places, wanted_scripts
+from ml_intern.judge.ledger import Ledger, canonical_hash, lost_files
+from ml_intern.judge.tables import DataError
 from ml_intern.judge.verdict import Verdict
+from ml_intern.plan.amendment import Amendment, in_force
 from ml_intern.plan.plan import Experiment, Plan, Scale
-from ml_intern.plan.plan_file import dump_plan, load_plan, parse_plan
+from ml_intern.plan.plan_file import dump_plan, load_plan
 from ml_intern.publish.bundle import PublishInput, publish
 from ml_intern.read.paper import Paper
-from ml_intern.read.reader import read_paper
-from ml_intern.read.task import read_task
 from ml_intern.run.resources.broker import Broker, Provided
 from ml_intern.run.resources.resource import Resource
 from ml_intern.run.resources.store import Store
 from ml_intern.session.disk import sync, sync_tree, write_whole
+from ml_intern.session.state import CIRCLED
 
 _CIRCLES_AT_MOST = 2  # experiments given up for going in circles before the run stops
 
@@ -35,21 +41,21 @@ _CIRCLES_AT_MOST = 2  # experiments given up for going in circles before the run
 def run(
     context: Context, paper: str, plan_text: str, scale: Scale, out: Path | None, task: str = ""
 ) -> tuple[Verdict, ...]:
-    """All phases, for a paper, a task or a plan. Raises BudgetExhausted and DoomLoop only after what there is has been
-    judged and published."""
-    read = read_phase(context, paper, task) if paper or task else None
+    """All phases, for a paper, a task or a plan. Raises BudgetExhausted, DoomLoop and ContextOverflow only after what
+    there is has been judged and published."""
+    read = read_phase(context, paper, task) if paper or task else read_again(context, plan_text)
     plan = plan_phase(context, read, plan_text, scale)
     approve_phase(context, plan)
     ledger = Ledger(context.folder.ledger, context.clean)
     mention(context, ledger)
+    require_files(context, ledger)
     planned = sum(experiment.runs for experiment in plan.experiments)
     context.emit("phase.started", phase="experiments", runs=max(0, planned - len(ledger.evidence)))
     ended: MlInternError | None = None
     try:
         for experiment in plan.experiments:
-            experiment_phase(context, read, plan, experiment, ledger)
-            stop_if_doomed(context, plan)
-    except (BudgetExhausted, DoomLoop) as error:
+            tries_phase(context, read, plan, experiment, ledger)
+    except (BudgetExhausted, DoomLoop, ContextOverflow) as error:
         context.emit("note", text=f"Stopped early: {error.what}")
         ended = error
     verdicts = judge_phase(context, plan, ledger)
@@ -57,30 +63,6 @@ def run(
     if ended is not None:
         raise ended
     return verdicts
-
-
-def read_phase(context: Context, locator: str, task: str = "") -> Paper:
-    """The session's paper; else the one at `locator`, or the words of `task` as one."""
-    context.emit("phase.started", phase="read")
-    if context.folder.paper.exists():
-        paper = Paper.model_validate_json(context.folder.paper.read_bytes())
-        if context.state.title:
-            return paper
-    else:
-        read_pdf = pdf_reader(context.compute, context.folder.root / "read", context.stop)
-        source = context.folder.source(locator)
-        paper = read_task(task) if task else read_paper(source, context.config, read_pdf)
-        write_whole(context.folder.paper, paper.model_dump_json(indent=1))
-    context.emit(
-        "paper.read",
-        title=paper.title,
-        kind=paper.source.kind,
-        sha256=paper.source.sha256,
-        sections=len(paper.sections),
-        tables=len(paper.tables),
-        warnings=list(paper.warnings),
-    )
-    return paper
 
 
 def plan_phase(context: Context, paper: Paper | None, plan_text: str, scale: Scale) -> Plan:
@@ -93,13 +75,15 @@ def plan_phase(context: Context, paper: Paper | None, plan_text: str, scale: Sca
             _tell_plan(context, plan)
         return plan
     if plan_text:
-        plan = parse_plan(plan_text)
+        plan = read_plan(plan_text, builder=context.model.id)
+        plan = plan if paper is None else grounded_again(context, plan, paper, plan_text)
+        for text in without_unfounded(plan)[1]:  # a person's plan stays as it is, and so do its hash and its seeds
+            context.emit("note", text=text)
     else:
         if paper is None:
             raise MlInternError("There is neither a paper, a task nor a plan.", next="Give one of them.")
         plan = phases.draft_plan(context, paper, phases.find_claims(context, paper), scale)
     plan = pinned(plan, broker(context))
-    phases.check_metrics(plan)
     write_whole(path, dump_plan(plan))
     _tell_plan(context, plan)
     return plan
@@ -145,57 +129,89 @@ def approve_phase(context: Context, plan: Plan) -> None:
             f"{context.folder.plan} has another hash than the approved plan",
             "Start a new run with `ml-intern run --plan` and the changed file.",
         )
-    if not context.approve(plan):
-        context.emit("plan.refused", digest=plan.digest())
+    began = time.monotonic()
+    is_approved = context.approve(amended_plan(context, plan) if context.state.unapproved else plan)
+    paused = time.monotonic() - began  # the time that a person takes to read it does not count
+    context.budget.pause(paused)
+    if not is_approved:
+        context.emit("plan.refused", digest=plan.digest(), paused=paused)
         raise ApprovalRefused(
             "The plan was not approved.", next=f"Edit {context.folder.plan} and run it: ml-intern run --plan FILE"
         )
-    context.emit("plan.approved", digest=plan.digest())
+    context.emit("plan.approved", digest=plan.digest(), paused=paused)
+
+
+def amended_plan(context: Context, plan: Plan) -> Plan:
+    """The plan as it runs, with all that was amended of it: what it fetches and installs then, too."""
+    made = amendments(context)
+    return plan.model_copy(update={"experiments": tuple(in_force(plan, made, one.id) for one in plan.experiments)})
+
+
+def tries_phase(context: Context, paper: Paper | None, plan: Plan, experiment: Experiment, ledger: Ledger) -> None:
+    """An experiment, and the planner's look at what it brought, who may have it tried once more."""
+    again = True
+    while again:
+        experiment_phase(context, paper, plan, experiment, ledger)
+        stop_if_doomed(context, plan)
+        again = review(context, plan, experiment, ledger)
 
 
 def experiment_phase(context: Context, paper: Paper | None, plan: Plan, experiment: Experiment, ledger: Ledger) -> None:
     """Scripts, then confirmation on fresh seeds, then a second look where the first left a claim open."""
-    folder = context.folder
-    state = context.state
-    if experiment.id in state.blocked:
+    if experiment.id in context.state.blocked:
         return
-    frozen = folder.frozen(experiment.id)
-    provided = broker(context).provide(
-        experiment.resources, experiment.requirements, folder.root / "resources" / experiment.id
-    )
-    if experiment.id not in state.built:
-        context.emit("phase.started", phase="build", experiment=experiment.id)
-        ended = phases.build_scripts(
-            context, paper, _laboratory(context, plan, experiment, ledger, provided, frozen=False)
-        )
-        if not ended.done:
-            context.emit("experiment.blocked", experiment=experiment.id, reason=ended.note)
-            return
-        scripts = folder.experiment(experiment.id)
-        if missing := [name for name in wanted_scripts(experiment) if not (scripts / name).is_file()]:
-            reason = f"the model said that it was done, without {', '.join(missing)}"
-            context.emit("experiment.blocked", experiment=experiment.id, reason=reason)
-            return
-        freeze(scripts, frozen)
-        digest = canonical_hash(script_hashes(frozen))
-        context.emit("experiment.built", experiment=experiment.id, scripts=digest, note=ended.note)
-    elif state.built[experiment.id] != canonical_hash(script_hashes(frozen)):
+    if experiment.id not in context.state.built and not build_phase(context, paper, plan, experiment, ledger):
+        return
+    frozen = context.folder.frozen(experiment.id)
+    if context.state.built[experiment.id] != canonical_hash(script_hashes(frozen)):
         raise MlInternError(
             f"The scripts of {experiment.id} were changed after they were frozen.",
             f"{frozen} has another hash than the session's log",
             "Start a new run.",
         )
-    laboratory = _laboratory(context, plan, experiment, ledger, provided, frozen=True)
+    laboratory = _laboratory(context, plan, experiment, ledger, frozen=True)
     context.emit("phase.started", phase="confirm", experiment=experiment.id)
     context.heed()
     context.budget.check()
-    laboratory.confirm(experiment.seeds.confirm)
+    try:
+        laboratory.check_names()  # where the executor did not come to it; what was found stands in each run's record
+        laboratory.confirm(experiment.seeds.confirm)
+    except DataError as error:  # the model called itself done all the same: nothing can be measured on such data
+        reason = f"its data were refused: {error.what} {error.why}".strip()[:1000]
+        context.emit("experiment.blocked", experiment=experiment.id, reason=reason)
+        return
     if needs_second_look(plan, experiment, ledger.evidence):
         context.emit("note", text=f"{experiment.id}: a claim is inconclusive after the first look; a second follows")
         context.budget.check()
         more = len(experiment.variants) * experiment.seeds.extra
         context.emit("phase.started", phase="second look", experiment=experiment.id, runs=more)
         laboratory.confirm(experiment.seeds.confirm + experiment.seeds.extra)
+
+
+def build_phase(context: Context, paper: Paper | None, plan: Plan, experiment: Experiment, ledger: Ledger) -> bool:
+    """Whether there are scripts now, frozen; else the experiment was given up, which is logged with the reason."""
+    context.emit("phase.started", phase="build", experiment=experiment.id)
+    laboratory = _laboratory(context, plan, experiment, ledger, frozen=False)
+    desk = PlanDesk(context, laboratory, broker(context), lambda amended: provided(context, amended))
+    ended = phases.build_scripts(context, paper, laboratory, desk)
+    scripts = context.folder.experiment(experiment.id)
+    missing = [name for name in wanted_scripts(experiment) if not (scripts / name).is_file()] if ended.done else []
+    if missing or not ended.done:
+        reason = f"the model said that it was done, without {', '.join(missing)}" if missing else ended.note
+        context.emit("experiment.blocked", experiment=experiment.id, reason=reason)
+        return False
+    frozen = context.folder.frozen(experiment.id)
+    laboratory.write_settings()  # whatever the executor's commands have made of them
+    freeze(scripts, frozen)
+    digest = canonical_hash(script_hashes(frozen))
+    context.emit("experiment.built", experiment=experiment.id, scripts=digest, note=ended.note)
+    return True
+
+
+def provided(context: Context, experiment: Experiment) -> Provided:
+    """What the experiment names, fetched where it is not at hand."""
+    place = context.folder.root / "resources" / experiment.id
+    return broker(context).provide(experiment.resources, experiment.requirements, place)
 
 
 def mention(context: Context, ledger: Ledger) -> None:
@@ -213,9 +229,24 @@ def mention(context: Context, ledger: Ledger) -> None:
         context.emit("evidence.recorded", **summary(evidence))
 
 
+def require_files(context: Context, ledger: Ledger) -> None:
+    """Raises MlInternError where predictions or labels that the ledger names are gone or changed, as where a disk lost
+    them: nobody could check what was measured, and nothing is measured again in silence."""
+    lost = list(lost_files(ledger.evidence, context.folder.predictions))
+    if not lost:
+        return
+    runs = {run for run, _ in lost}
+    first = min(e.seq for e in context.log.events if e.type == "evidence.recorded" and e.data["run"] in runs)
+    raise MlInternError(
+        f"Files of {len(runs)} measured runs are gone, or are not what they were.",
+        ", ".join(dict.fromkeys(name for _, name in lost))[:500],
+        f"Restore them from a copy, or have them measured again: ml-intern fork {context.folder.id} --at {first - 1}",
+    )
+
+
 def stop_if_doomed(context: Context, plan: Plan) -> None:
     """Raises DoomLoop when a second experiment ended in a circle, or when none is left that did not."""
-    circled = {name: why for name, why in context.state.blocked.items() if why.startswith("doom loop")}
+    circled = {name: why for name, why in context.state.blocked.items() if why.startswith(CIRCLED)}
     if len(circled) >= min(_CIRCLES_AT_MOST, len(plan.experiments)):
         raise DoomLoop(
             f"Stopped by the doom-loop cap: {len(circled)} of {len(plan.experiments)} experiments went in circles.",
@@ -267,13 +298,17 @@ def publish_phase(
             experiments={e.id: folder.frozen(e.id) for e in plan.experiments if folder.frozen(e.id).exists()},
             runs=folder.root / "runs",
             predictions=folder.predictions,
-            environment_lock=environment_lock() + _layers(plan),
+            environment_lock=environment_lock() + _layers(plan, amendments(context)),
             discussion=discussion,
             notes=state.notes,
             blocked=state.blocked,
-            amendments=state.amendments,
+            amendments=amendments(context),
+            questions=state.questions,
             session=folder.id,
             model=", ".join(state.models) or context.model.id,
+            brought=state.brought,
+            brought_from=state.brought_from,
+            quotes=quotes_of(state),
         ),
         out or context.config.hub / name,
     )
@@ -282,21 +317,24 @@ def publish_phase(
     context.emit("published", path=str(target))
 
 
-def _laboratory(
-    context: Context, plan: Plan, experiment: Experiment, ledger: Ledger, provided: Provided, frozen: bool
-) -> Laboratory:
+def _laboratory(context: Context, plan: Plan, experiment: Experiment, ledger: Ledger, frozen: bool) -> Laboratory:
+    """With all that was amended of the experiment so far."""
     folder = context.folder
     scripts = folder.frozen(experiment.id) if frozen else folder.experiment(experiment.id)
     places = Places(scripts, folder.data(experiment.id), folder.root / "runs", folder.predictions)
-    return Laboratory(plan, experiment, places, context.compute, ledger, context.stop, _notifier(context), provided)
+    now = in_force(plan, amendments(context), experiment.id)
+    things = provided(context, now)
+    notify = _notifier(context)
+    may_begin = context.budget.check_time
+    return Laboratory(plan, now, places, context.compute, ledger, context.stop, notify, things, frozen, may_begin)
 
 
-def _layers(plan: Plan) -> str:
+def _layers(plan: Plan, amended: tuple[Amendment, ...]) -> str:
     """Packages beyond the environment, by experiment, as comments of the published lock."""
     return "".join(
         f"# {experiment.id} only: {one.split()[0]}\n"
         for experiment in plan.experiments
-        for one in experiment.requirements
+        for one in in_force(plan, amended, experiment.id).requirements
         if " " in one
     )
 

@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any
 
+from ml_intern.errors import BudgetExhausted
 from ml_intern.llm.protocol import Reply, Request, ToolCall, Usage
 from ml_intern.session.events import Event
 
@@ -18,12 +19,15 @@ def request_digest(model: str, purpose: str, request: Request) -> str:
 
 class RecordedReplies:
     """Of the log's events, each to be taken once, in order. What was answered before the session failed is not among
-    them: the answers may be why it failed."""
+    them where the answers may be why it failed: not where the model could not be reached, or the budget was used up."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._replies: dict[str, deque[Reply]] = defaultdict(deque)
+        unreached = False
         for event in events:
-            if event.type == "session.failed":
+            if event.type.startswith("model."):
+                unreached = event.type == "model.failed"
+            if event.type == "session.failed" and not unreached and event.data.get("code") != BudgetExhausted.exit_code:
                 self._replies.clear()
             elif event.type == "model.replied" and "digest" in event.data:
                 self._replies[event.data["digest"]].append(_reply(event))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_intern.errors import MlInternError
 from ml_intern.resources import render_prompt
-from ml_intern.session.inbox import Inbox, Told
+from ml_intern.session.inbox import Inbox, Told, heard
 from ml_intern.tools.registry import fenced
 
 if TYPE_CHECKING:
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from ml_intern.llm.protocol import LLM
 
 _LOOK = 0.3  # seconds between two looks into the inbox
-_LIMITS = {"max_iterations": "iterations", "budget_usd": "usd"}
-_NAMES = {"max_iterations": "model calls at most", "budget_usd": "dollars at most", "model": "the model"}
+_LIMITS = {"max_iterations": "iterations", "budget_usd": "usd", "time_limit": "seconds"}
+_ONE_FOR_ALL = {"planner_model": "", "executor_model": ""}  # the new model plans and writes
+_NAMES = {
+    "max_iterations": "model calls at most",
+    "budget_usd": "dollars at most",
+    "time_limit": "seconds at most",
+    "model": "the model",
+}
 
 
 class Steering:
@@ -59,6 +65,10 @@ class Steering:
     def unheard(self, context: Context) -> int:
         """How many messages wait."""
         return len(self._waiting(context))
+
+    def spoken(self, context: Context) -> int:
+        """How many of them are words."""
+        return sum(bool(told.words) for told in self._waiting(context))
 
     @contextlib.contextmanager
     def watching(self, context: Context) -> Iterator[None]:
@@ -118,9 +128,11 @@ class Steering:
             self._take(context, told, "note", text=f"New settings were not followed: {why}")
             return
         said = ", ".join(f"{_NAMES[name]}: {value}" for name, value in settings.items())
-        self._take(context, told, "note", text=f"A person changed the settings: {said}.", settings=settings)
+        changed = settings | (_ONE_FOR_ALL if model is not None else {})
+        self._take(context, told, "note", text=f"A person changed the settings: {said}.", settings=changed)
         context.budget.limits = checked
-        context.model = model or context.model
+        if model is not None:
+            context.model, context.planner = model, None
 
     def _waiting(self, context: Context) -> list[Told]:
         with self._lock:
@@ -129,7 +141,7 @@ class Steering:
     def _known(self, context: Context) -> set[str]:
         """Ids that the log has; the files of an earlier process's are removed."""
         if self._taken is None:
-            self._taken = {event.data["inbox"] for event in context.log.events if "inbox" in event.data}
+            self._taken = heard(context.log.events)
             self._inbox.clear(self._taken)
         return self._taken
 

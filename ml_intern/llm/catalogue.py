@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,16 +75,18 @@ class Catalogue:
         return sorted(
             name if name.startswith(f"{provider}/") else f"{provider}/{name}"
             for name, entry in self._entries.items()
-            if entry.get("mode") == "chat" and (provider := entry.get("litellm_provider")) in VARIABLES
+            if entry.get("mode") == "chat" and (provider := _reached_as(entry)) in VARIABLES
         )
 
     def providers(self) -> list[str]:
         """Every provider that is known, by the list or by this program."""
-        listed = {str(entry.get("litellm_provider")) for entry in self._entries.values()}
+        listed = {_reached_as(entry) for entry in self._entries.values()}
         return sorted({*listed, *VARIABLES, *FREE, "hosted_vllm", "litellm_proxy"})
 
-    def has(self, model: str) -> bool:
-        return self._entry(model) is not None
+    def provider(self, model: str) -> str:
+        """Whose model the list says it is; empty where it is not listed."""
+        entry = self._entry(model)
+        return _reached_as(entry) if entry else ""
 
     def facts(self, model: str, settings: ModelSettings | None = None) -> Facts:
         settings = settings or ModelSettings()
@@ -100,7 +103,15 @@ class Catalogue:
             return self._entries[model]
         provider, _, rest = model.partition("/")
         entry = self._entries.get(rest)
-        return entry if entry is not None and entry.get("litellm_provider") == provider else None
+        return entry if entry is not None and _reached_as(entry) == provider else None
+
+
+def _reached_as(entry: Mapping[str, Any]) -> str:
+    """The provider's name in a model id; the list names some by the service or the maker behind it, too."""
+    listed = str(entry.get("litellm_provider", ""))
+    if listed == "bedrock_converse":
+        return "bedrock"
+    return "vertex_ai" if listed.startswith("vertex_ai-") else listed
 
 
 def _configured(settings: ModelSettings) -> dict[str, Any]:

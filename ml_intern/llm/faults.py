@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ml_intern.errors import ContextOverflow, ModelError
-from ml_intern.llm.waits import told_wait, wait_of
+from ml_intern.llm.waits import asked_wait, told_wait, wait_of
 
 Kind = Literal[
     "rate limit", "overloaded", "time-out", "connection", "overflow", "authentication", "quota", "refusal", "request"
@@ -53,7 +53,7 @@ _NEXT: dict[Kind, str] = {
     "overloaded": "The provider is overloaded or broken: wait, or use another model.",
     "time-out": "Try again, or give a model that answers faster (or a longer timeout_seconds in config.toml).",
     "connection": "Check the network and the base URL.",
-    "overflow": "Use a model with a longer context.",
+    "overflow": "Use a model with a longer context, or say in config.toml how much it takes (context_tokens).",
     "authentication": "Set {variables} to a valid key, or use --model recipes, which needs none.",
     "quota": "The account has no credit left: add some, or use another model.",
     "refusal": "The provider refused the content: use another model for this paper.",
@@ -67,16 +67,22 @@ class CutStream(Exception):
 
 @dataclass(frozen=True)
 class Fault:
-    """`wait`: seconds that the provider asked for, if it did."""
+    """`wait`: seconds that the provider asked for, if it did. `sent`: False where nobody was there to send it to."""
 
     kind: Kind
     message: str
     wait: float | None = None
+    sent: bool = True
 
     @property
     def passing(self) -> bool:
         """True where the same request may do better a little later."""
         return self.kind in PASSING
+
+    @property
+    def unclear(self) -> bool:
+        """True where the provider may have done the work, and charge for it, all the same."""
+        return self.sent and self.kind in ("time-out", "connection")
 
     @property
     def far(self) -> bool:
@@ -92,7 +98,7 @@ class Fault:
             )
         made = ContextOverflow if self.kind == "overflow" else ModelError
         error = made(what, self.message, next)
-        error.unclear = self.kind in ("time-out", "connection")
+        error.unclear = self.unclear
         error.kind = self.kind
         error.wait = self.wait if self.far else None
         return error
@@ -112,18 +118,32 @@ def fault_of(error: Exception, secrets: Iterable[str] = ()) -> Fault:
     words = f"{message} {getattr(error, 'code', None) or ''}"
     kind: Kind = next((kind for name, kind in _BY_CLASS if name in names), "request")
     if kind == "request":
-        kind = _BY_STATUS.get(getattr(error, "status_code", 0), kind)
+        status = getattr(error, "status_code", 0) or 0
+        # litellm has no class for some of a server's own faults, like the 529 of an overloaded Claude.
+        kind = "overloaded" if status >= 500 and "APIError" in names else _BY_STATUS.get(status, kind)
     if kind in ("rate limit", "request") and "request too large" in message.lower():
         kind = "overflow"  # no wait makes room for one request that is above the limit of a minute
     elif kind == "rate limit" and _QUOTA.search(words):
         # Some services word a limit of a minute like an empty account, but then they say when it ends.
-        kind = "rate limit" if told_wait(message) is not None else "quota"
+        told = told_wait(message) is not None or asked_wait(_headers(error)) is not None
+        kind = "rate limit" if told else "quota"
     elif kind == "request":
         kind = _kind_by_words(words)
     elif kind == "overloaded" and "Connection error" in message:
         kind = "connection"  # litellm gives a cut connection the class of a server's error
     wait = wait_of(_headers(error), message) if kind in ("rate limit", "overloaded") else None
-    return Fault(kind, message, wait)
+    return Fault(kind, message, wait, not _never_sent(error))
+
+
+def _never_sent(error: BaseException | None) -> bool:
+    """Whether no connection came about: what was to be sent never left."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if type(error).__name__ in ("ConnectError", "ConnectTimeout"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def words_for(seconds: float) -> str:

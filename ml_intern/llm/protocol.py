@@ -81,6 +81,21 @@ class Delta(_Frozen):
 Listener = Callable[[Delta], object]
 
 
+class Attempt(_Frozen):
+    """A try that came to nothing, before the same request is made again. `why` in a word or two; `usage` is what the
+    provider reported of it; `unclear`: it may have been paid for, and nobody said how much; `pause`: seconds until the
+    next."""
+
+    why: str
+    unclear: bool = False
+    usage: Usage = Usage()
+    pause: float = 0.0
+
+
+# Hears of each such try; False where the run has no time or money left for the next.
+Again = Callable[[Attempt], bool]
+
+
 class LLM(Protocol):
     """`context_chars`: how many characters of prompt it takes at most. `ceiling`: micro-dollars that a request costs at
     most; None when the price is not known. `complete` raises ModelError when it cannot answer."""

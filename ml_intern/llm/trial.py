@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ml_intern.errors import MlInternError, ModelError
 from ml_intern.llm.gateway import LitellmModel
+from ml_intern.llm.nearly_json import mended_json
 from ml_intern.llm.protocol import Delta, Message, Reply, Request, ToolSpec, Usage
-from ml_intern.llm.text_calls import TEXT_ID, mended_json
+from ml_intern.llm.text_calls import TEXT_ID
 from ml_intern.resources import render_prompt
 
 _ADD = ToolSpec(

@@ -37,16 +37,27 @@ def wait_of(headers: Mapping[str, str] | None, message: str, now: float | None =
     return found if found is None or found <= _LONGEST else None
 
 
+def asked_wait(headers: Mapping[str, str] | None, now: float | None = None) -> float | None:
+    """Seconds that `Retry-After` names, and no other header: what resets is not always what was used up."""
+    lowered = {name.lower(): str(value) for name, value in (headers or {}).items()}
+    return _retry_after(lowered, time.time() if now is None else now)
+
+
 def told_wait(message: str) -> float | None:
     """Seconds that the words name: `Please try again in 6m0s.`"""
     match = _WORDS.search(message)
     return _duration(match["told"] or match["delay"]) if match else None
 
 
-def _from_headers(headers: Mapping[str, str], now: float) -> float | None:
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if (milliseconds := headers.get("retry-after-ms", "")) and re.fullmatch(r"\d+(\.\d+)?", milliseconds):
         return float(milliseconds) / 1000
-    if (asked := headers.get("retry-after")) and (wait := _moment(asked, now)) is not None:
+    asked = headers.get("retry-after")
+    return _moment(asked, now) if asked else None
+
+
+def _from_headers(headers: Mapping[str, str], now: float) -> float | None:
+    if (wait := _retry_after(headers, now)) is not None:
         return wait
     waits = []
     for name, value in headers.items():

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ml_intern.llm.protocol import Message, Reply, Request, ToolSpec
-from ml_intern.llm.text_calls import with_text_calls
+from ml_intern.llm.text_calls import takes_nameless, with_text_calls
 from ml_intern.resources import render_prompt
 
 _NOT_TAKEN = r"support|enable|requires? -|unrecognized|unknown|not permitted|not allowed|unexpected|not implemented"
 _TOOLS = re.compile(r"\btools?\b|tool[ _-]?(use|choice|call)|function[ _-]?call", re.IGNORECASE)
 _SCHEMA = re.compile(r"response_format|json_schema|json[ _]mode|structured output|guided|grammar", re.IGNORECASE)
+_EFFORT = re.compile(r"\b(reasoning[_ .]?)?effort\b|\breasoning\b|\bthinking\b", re.IGNORECASE)
 _STREAM = re.compile(r"\bstream(ing)?\b", re.IGNORECASE)
 
 
@@ -25,6 +26,7 @@ class Manner:
     schema: bool = True
     stream: bool = True
     usage: bool = True
+    effort: bool = True
 
     def without(self, message: str, request: Request) -> Manner | None:
         """The manner to try next where a server refused with `message`; None where that is not what it refused."""
@@ -38,13 +40,17 @@ class Manner:
             return replace(self, tools=False)
         if self.stream and _STREAM.search(message):
             return replace(self, stream=False)
+        if self.effort and _EFFORT.search(message):
+            return replace(self, effort=False)
         return None
 
 
 def arguments(request: Request, manner: Manner, cache_marks: bool = False) -> dict[str, Any]:
     """What `litellm.completion` is given of a request. `cache_marks`: put where a provider is to cache the prompt."""
     out: dict[str, Any] = {}
-    messages = [message for message in request.messages if message.content or message.tool_calls]
+    messages = [
+        _said(message) for message in request.messages if message.content or message.tool_calls or _answers(message)
+    ]
     before = []
     if request.tools and manner.tools:
         out["tools"] = [{"type": "function", "function": tool.model_dump()} for tool in request.tools]
@@ -70,6 +76,15 @@ def arguments(request: Request, manner: Manner, cache_marks: bool = False) -> di
     return out
 
 
+def _answers(message: Message) -> bool:
+    return message.role == "tool"
+
+
+def _said(message: Message) -> Message:
+    """A result without a word is one, too: a call that nobody answers makes servers refuse the conversation."""
+    return message.model_copy(update={"content": "(empty)"}) if _answers(message) and not message.content else message
+
+
 def _in_words(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[Message]:
     """Calls as the blocks that they would be written as, results as what the user says."""
     out: list[Message] = []
@@ -89,7 +104,8 @@ def _in_words(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[Me
 
 
 def _with_blocks(message: Message, tools: Sequence[ToolSpec]) -> str:
-    written = with_text_calls(Reply(content=message.content), [tool.name for tool in tools]).tool_calls
+    names = [tool.name for tool in tools]
+    written = with_text_calls(Reply(content=message.content), names, takes_nameless(tools)).tool_calls
     if len(written) >= len(message.tool_calls):
         return message.content  # the calls were read out of this very text
     blocks = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from ml_intern.errors import InputError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hang whoever opens it
+_UNFINISHED = re.compile(r"\..{1,100}\.[0-9a-f]{8}\.part", re.DOTALL)
 
 
 def read_beneath(root: Path, name: str, most: int, *, from_end: bool = False) -> bytes:
@@ -26,9 +28,10 @@ def read_beneath(root: Path, name: str, most: int, *, from_end: bool = False) ->
             raise _missing(name) from None
         except OSError:
             raise _is_link_or_device(name) from None
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
+        raise InputError(f"{name!r} is not a regular file.", next="list_files shows what there is.")
     with os.fdopen(found, "rb") as file:
-        if not stat.S_ISREG(os.fstat(found).st_mode):
-            raise InputError(f"{name!r} is not a regular file.")
         if from_end:
             file.seek(max(0, os.fstat(found).st_size - most))
         return file.read(most)
@@ -49,6 +52,14 @@ def write_beneath(root: Path, name: str, text: str) -> None:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(part, dir_fd=parent)
+
+
+def remove_unfinished(root: Path) -> None:
+    """Takes away what `write_beneath` left where it was killed; to be called while nobody writes there."""
+    with _folder(root, [], ".") as top:
+        for _, _, names, parent in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+            for name in filter(_UNFINISHED.fullmatch, names):
+                os.unlink(name, dir_fd=parent)
 
 
 def files_beneath(root: Path) -> list[str]:
@@ -73,7 +84,10 @@ def _parts(name: str) -> tuple[str, ...]:
 @contextlib.contextmanager
 def _folder(root: Path, parts: list[str], name: str, *, make: bool = False) -> Iterator[int]:
     """A descriptor of the folder `parts` beneath `root`. Raises InputError."""
-    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        here = os.open(root, _FOLDER)
+    except NotADirectoryError:  # a command that no sandbox held may have put a link in its place
+        raise InputError(f"{root.name} is no folder any more.", next="Put the folder itself back.") from None
     try:
         for part in parts:
             if make:

@@ -29,7 +29,6 @@ _MOST_RUNNING = 4  # in the background
 _OUTPUT_MB, _DISK_MB = 4, 4096
 _ID = re.compile(r"[0-9]{1,6}")
 _START_SECONDS = 30.0
-_LOOK_EVERY = 0.1
 
 
 @dataclass(frozen=True)
@@ -86,13 +85,9 @@ class Commands:
             raise mine.problem[0]
         return journal.standing(self._journal(id))
 
-    def wait(self, id: int, seconds: float) -> Standing:
-        """As it stands once it has ended, or after so long, or when a person stops the run."""
-        deadline = time.monotonic() + seconds
-        while (found := self.standing(id)).alive and (left := deadline - time.monotonic()) > 0:
-            if self._bench.stop.wait(min(_LOOK_EVERY, left)):
-                break
-        return found
+    def sleep(self, seconds: float) -> bool:
+        """For so long; False where a person stops the run meanwhile."""
+        return not self._bench.stop.wait(max(0.0, seconds))
 
     def stop(self, id: int) -> Standing:
         """Ends it, if it runs, with all that it started. Raises InputError and RunError."""

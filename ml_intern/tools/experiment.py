@@ -6,6 +6,8 @@ from typing import Protocol
 
 from pydantic import BaseModel, Field
 
+from ml_intern.errors import MlInternError
+from ml_intern.judge.evidence import NamesCheck
 from ml_intern.tools.bench import Bench
 from ml_intern.tools.registry import Ended, Tool
 
@@ -16,6 +18,8 @@ class Trials(Protocol):
     def smoke(self, variant: str) -> str: ...
 
     def explore(self) -> str: ...
+
+    def check_names(self) -> NamesCheck | None: ...
 
 
 class _Smoke(BaseModel):
@@ -42,6 +46,11 @@ def experiment_tools(trials: Trials) -> list[Tool]:
     """The tools of class `experiment`."""
 
     def finish(arguments: _Finish) -> str:
+        checked = trials.check_names()
+        if checked is not None and checked.outcome == "differ":
+            why = "train.py may do nothing by a variant's name but look up its settings in settings.json['variants']"
+            how = "Do by settings what it does by name, and seed without the name; mend train.py, then finish again."
+            raise MlInternError(f"Not finished: {checked.said}", why, how)
         raise Ended(True, arguments.note)
 
     def give_up(arguments: _GiveUp) -> str:
@@ -62,6 +71,13 @@ def experiment_tools(trials: Trials) -> list[Tool]:
             _Nothing,
             lambda _: trials.explore(),
         ),
-        Tool("finish", "The scripts are ready: freeze them for confirmation.", "experiment", _Finish, finish),
-        Tool("give_up", "The experiment cannot be done; say why.", "experiment", _GiveUp, give_up),
+        Tool(
+            "finish",
+            "The scripts are ready: freeze them for confirmation.",
+            "experiment",
+            _Finish,
+            finish,
+            in_order=True,
+        ),
+        Tool("give_up", "The experiment cannot be done; say why.", "experiment", _GiveUp, give_up, in_order=True),
     ]

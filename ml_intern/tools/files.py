@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, Field
 
 from ml_intern.errors import InputError
+from ml_intern.judge.settings_file import SETTINGS
 from ml_intern.tools.bench import Bench
-from ml_intern.tools.beneath import files_beneath, read_beneath, write_beneath
-from ml_intern.tools.registry import Tool
+from ml_intern.tools.beneath import files_beneath, read_beneath, remove_unfinished, write_beneath
+from ml_intern.tools.registry import Tool, fenced
 
 _MAX_BYTES = 1_000_000
+_FENCE = "file_text"  # a mark that hardly any file holds, so that what is read can be copied into an edit
 
 
 class _Write(BaseModel):
@@ -46,8 +48,10 @@ def tools(bench: Bench) -> list[Tool]:
 def file_tools(root: Path) -> list[Tool]:
     """Tools on the files under `root`, which is made."""
     root.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(root)  # it would count as a script, and be frozen and published with them
 
     def write_file(arguments: _Write) -> str:
+        _refuse_settings(arguments.path)
         if len(arguments.content.encode()) > _MAX_BYTES:
             raise InputError(f"{arguments.path} is larger than {_MAX_BYTES} bytes.", next="Write smaller files.")
         write_beneath(root, arguments.path, arguments.content)
@@ -56,11 +60,16 @@ def file_tools(root: Path) -> list[Tool]:
     def read_file(arguments: _Read) -> str:
         lines = _read(root, arguments.path).splitlines(keepends=True)
         start = arguments.first_line - 1
+        if start >= len(lines):
+            return f"({arguments.path} has {len(lines)} lines)" if lines else "(empty)"
         shown = "".join(lines[start : start + arguments.lines])
         rest = len(lines) - start - arguments.lines
-        return shown + (f"\n… {rest} more lines, from line {start + arguments.lines + 1}" if rest > 0 else "")
+        return fenced(_FENCE, shown) + (
+            f"\n… {rest} more lines, from line {start + arguments.lines + 1}" if rest > 0 else ""
+        )
 
     def edit_file(arguments: _Edit) -> str:
+        _refuse_settings(arguments.path)
         text = _read(root, arguments.path)
         count = text.count(arguments.old)
         if count != 1:
@@ -75,7 +84,7 @@ def file_tools(root: Path) -> list[Tool]:
             for number, line in enumerate(_read(root, path).splitlines(), start=1):
                 if arguments.words in line:
                     hits.append(f"{path}:{number}: {line.strip()[:200]}")
-        return "\n".join(hits[:100]) or "found nowhere"
+        return fenced(_FENCE, "\n".join(hits[:100])) if hits else "found nowhere"
 
     def list_files(_: _Nothing) -> str:
         return "\n".join(files_beneath(root)[:500]) or "(empty)"
@@ -91,6 +100,16 @@ def file_tools(root: Path) -> list[Tool]:
         ),
         Tool("list_files", "List the files of the workspace.", "read-only", _Nothing, list_files),
     ]
+
+
+def _refuse_settings(path: str) -> None:
+    """The harness's own file. Where a file system knows no case, another spelling is the same file."""
+    if PurePosixPath(path).name.casefold() == SETTINGS and len(PurePosixPath(path).parts) == 1:
+        raise InputError(
+            f"{SETTINGS} is written by the harness.",
+            "it holds the plan's settings, and reports print those",
+            "Read it in the scripts as it is. Where a shared setting does not work, amend_plan changes it.",
+        )
 
 
 def _read(root: Path, name: str) -> str:

@@ -6,13 +6,20 @@ import contextlib
 from pathlib import Path
 
 from ml_intern.session.export.texts import visible
+from ml_intern.tools.outputs import Outputs
 from ml_intern.tools.registry import fenced
 
 _MOST = 8_000  # bytes of one log that are shown
 
 
-def shown_log(log: Path, most: int = _MOST) -> str:
-    """A log that only the harness writes, fenced."""
+def shown_log(log: Path, outputs: Outputs, most: int = _MOST) -> str:
+    """The log of a command that has ended, which only the harness writes, fenced; all of it is kept in `outputs`."""
+    text = _text(log.read_bytes() if log.exists() else b"")
+    return fenced("output", outputs.cut(text, most // 4, most * 3 // 4))
+
+
+def growing_log(log: Path, most: int = _MOST) -> str:
+    """The same while the command still writes it: it is not kept, and read no further than it is shown."""
     try:
         size = log.stat().st_size
         with log.open("rb") as file:
@@ -24,12 +31,16 @@ def shown_log(log: Path, most: int = _MOST) -> str:
             tail = file.read(tail_bytes)
     except FileNotFoundError:
         return shown(b"")
-    return shown(head + f"\n… {size - len(head) - len(tail)} bytes left out …\n".encode() + tail)
+    return shown(head + f"\n… {size - len(head) - len(tail)} bytes left out until it ends …\n".encode() + tail)
 
 
 def shown(output: bytes) -> str:
     """All of it, fenced."""
-    return fenced("output", plain(output.decode("utf-8", errors="replace")).rstrip("\n") or "(nothing was printed)")
+    return fenced("output", _text(output))
+
+
+def _text(output: bytes) -> str:
+    return plain(output.decode("utf-8", errors="replace")).rstrip("\n") or "(nothing was printed)"
 
 
 def plain(text: str) -> str:

@@ -21,7 +21,9 @@ class _Nothing(BaseModel):
 
 
 class _Part(BaseModel):
-    anchor: str = Field(description="as paper_outline or paper_search gives it: sec:3.2, tab:1, eq:4, fig:2, note:1")
+    anchor: str = Field(
+        description="as paper_outline or paper_search gives it: sec:3.2, tab:1, eq:4, fig:2, note:1; page:5 of a PDF"
+    )
 
 
 class _Words(BaseModel):
@@ -74,6 +76,8 @@ def _part(paper: Paper, anchor: str) -> str:
         return paper.abstract
     if table := paper.table(anchor.split("/")[0]):
         return f"{table.caption}\n{table_csv(table)}"
+    if page := re.fullmatch(r"page:(\d{1,5})", anchor):
+        return _page(paper, int(page[1]))
     for element in paper.elements:
         if element.anchor == anchor:
             return element.text
@@ -84,6 +88,21 @@ def _part(paper: Paper, anchor: str) -> str:
         raise InputError(f"The paper has no part {anchor!r}.", next=f"There are {', '.join(known)[:1500]}.")
     paragraphs = [f"[{paragraph.anchor}] {paragraph.text}" for paragraph in section.paragraphs]
     return "\n".join([section.title, *paragraphs])
+
+
+def _page(paper: Paper, number: int) -> str:
+    """What stands on one page (from 1) of a paper that was read from a PDF. Raises InputError where nothing does."""
+    paragraphs = [
+        f"[{paragraph.anchor}] {paragraph.text}"
+        for section in paper.sections
+        for paragraph in section.paragraphs
+        if paragraph.page == number
+    ]
+    tables = [f"[{table.anchor}] {table.caption}\n{table_csv(table)}" for table in paper.tables if table.page == number]
+    if not paragraphs and not tables:
+        there = f"it has {paper.pages}" if paper.pages else "it was read from its source, where nothing has a page"
+        raise InputError(f"Nothing of the paper stands on page {number}.", there, "Ask for a section.")
+    return "\n".join([*paragraphs, *tables])
 
 
 def _found(paper: Paper, words: str) -> str:

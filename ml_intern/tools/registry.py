@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ml_intern.errors import MlInternError
+from ml_intern.errors import BudgetExhausted, MlInternError
 from ml_intern.llm.protocol import ToolCall, ToolSpec
+from ml_intern.settings import ToolClass as ToolClass
+from ml_intern.tools.outputs import Outputs
 
-ToolClass = Literal["read-only", "workspace", "external", "experiment"]
 _LIMIT = 12_000  # characters of one result that a model is shown
 
 
@@ -30,7 +32,9 @@ class Ended(Exception):
 @dataclass(frozen=True)
 class Tool:
     """`run` takes a checked `arguments` model and returns text; MlInternError becomes a FAILED result. `repeatable`:
-    carried out twice, it leaves what it leaves when carried out once."""
+    carried out twice, it leaves what it leaves when carried out once. `about`: what a call would bring, in a line for
+    whoever approves it. `in_order`: not carried out after a failed
+    call of the same answer, which was made without knowing of that."""
 
     name: str
     description: str
@@ -38,23 +42,41 @@ class Tool:
     arguments: type[BaseModel]
     run: Callable[[Any], str]
     repeatable: bool = False
+    about: Callable[[Any], str] | None = None
+    in_order: bool = False
 
 
 class Toolbox:
-    """The tools of one context. `files` gives path to hash of the workspace that they act on."""
+    """The tools of one context. `files` gives path to hash of the workspace that they act on; `outputs` keeps what a
+    model is not shown of their results."""
 
-    def __init__(self, tools: Iterable[Tool], files: Callable[[], Mapping[str, str]] = dict) -> None:
+    def __init__(
+        self, tools: Iterable[Tool], files: Callable[[], Mapping[str, str]] = dict, outputs: Outputs | None = None
+    ) -> None:
         self._tools = {tool.name: tool for tool in tools}
         self.files = files
+        self.outputs = outputs or Outputs()
 
-    def specs(self) -> tuple[ToolSpec, ...]:
+    @cached_property
+    def _specs(self) -> tuple[ToolSpec, ...]:
         return tuple(
-            ToolSpec(name=tool.name, description=tool.description, parameters=tool.arguments.model_json_schema())
+            ToolSpec(
+                name=tool.name,
+                description=tool.description,
+                parameters=_without_titles(tool.arguments.model_json_schema()),
+            )
             for tool in self._tools.values()
         )
 
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """Always the same: schemas are made once."""
+        return self._specs
+
     def kind(self, name: str) -> ToolClass:
         return self._tools[name].kind if name in self._tools else "read-only"
+
+    def in_order(self, name: str) -> bool:
+        return name in self._tools and self._tools[name].in_order
 
     def repeatable(self, name: str) -> bool:
         """Whether a call that a crash cut off may simply be made again: it only looks, the laboratory knows its runs by
@@ -62,8 +84,25 @@ class Toolbox:
         tool = self._tools.get(name)
         return tool is None or tool.repeatable or tool.kind in ("read-only", "experiment")
 
+    def arguments(self, call: ToolCall) -> BaseModel | None:
+        """What the tool would get; None where there is no such tool, or the arguments are not its own."""
+        try:
+            return self._tools[call.name].arguments.model_validate_json(call.arguments or "{}")
+        except (KeyError, ValidationError):
+            return None
+
+    def about(self, call: ToolCall) -> str:
+        """What a call would bring, for whoever approves it; empty where its tool does not say. Only `Ended` passes."""
+        tool, arguments = self._tools.get(call.name), self.arguments(call)
+        if tool is None or tool.about is None or arguments is None:
+            return ""
+        try:
+            return tool.about(arguments)
+        except (MlInternError, OSError, UnicodeError) as error:
+            return f"this cannot be told: {error}"
+
     def carry_out(self, call: ToolCall) -> str:
-        """The result as text. Only `Ended` passes through."""
+        """The result as text. Only `Ended` passes through, and BudgetExhausted: no other call would help."""
         tool = self._tools.get(call.name)
         if tool is None:
             return f"FAILED: there is no tool {call.name!r}; there are {', '.join(self._tools)}."
@@ -73,24 +112,39 @@ class Toolbox:
             problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
             return f"FAILED: the arguments of {call.name} are not valid: {problems}"
         try:
-            return bounded(tool.run(arguments))
+            return self._bounded(tool.run(arguments))
+        except BudgetExhausted:
+            raise
         except MlInternError as error:
-            return bounded(f"FAILED: {error}")
+            return self._bounded(_failed(error))
         except OSError as error:
             return f"FAILED: {error.strerror or error}"
         except UnicodeError as error:
             return f"FAILED: the text is no valid Unicode: {error.reason if hasattr(error, 'reason') else error}"
 
+    def _bounded(self, text: str) -> str:
+        """Head and tail of a long text, with what was left out named between them."""
+        return self.outputs.cut(text, _LIMIT // 2, _LIMIT // 2)
 
-def bounded(text: str, limit: int = _LIMIT) -> str:
-    """Head and tail of a long text, with what was left out named between them."""
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+def _failed(error: MlInternError) -> str:
+    """In words for the model. Why it failed may be what a script printed, or a site answered: it is fenced."""
+    why = f"Why:\n{fenced('output', error.why)}" if error.why else ""
+    return "\n".join(part for part in (f"FAILED: {error.what}", why, error.next and f"Next: {error.next}") if part)
+
+
+def _without_titles(schema: Any) -> Any:
+    """A JSON schema without the titles that repeat its names: a tenth of what the tools take of every prompt."""
+    if isinstance(schema, dict):
+        return {
+            key: _without_titles(value)
+            for key, value in schema.items()
+            if key != "title" or not isinstance(value, str)  # a field of that name has a schema
+        }
+    return [_without_titles(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def fenced(kind: str, text: str) -> str:
     """Untrusted `text` between marks that it cannot close: material for a model, never instructions."""
-    inside = re.sub(rf"</?{kind}\b", lambda match: match[0].replace("<", "‹"), text, flags=re.IGNORECASE)
+    inside = re.sub(rf"<\s*/?\s*{kind}\b", lambda match: match[0].replace("<", "‹"), text, flags=re.IGNORECASE)
     return f"<{kind}>\n{inside}\n</{kind}>"

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ml_intern.errors import InputError
 from ml_intern.run.journal import Standing
 from ml_intern.run.spec import RunResult
 from ml_intern.tools.bench import Bench
-from ml_intern.tools.beneath import files_beneath, read_beneath
 from ml_intern.tools.commands import PYTHON, SHELL, Commands
-from ml_intern.tools.output import numbers, plain, shown, shown_log
+from ml_intern.tools.output import growing_log, plain, shown, shown_log
 from ml_intern.tools.registry import Tool
+from ml_intern.tools.waiting import Rules, latest, metrics_of, wait
 
-_SECONDS, _LONGEST_WAIT = 60.0, 600.0
-_LOGS_SHOWN, _LOG_BYTES, _NUMBERS = 3, 20_000, 12
+_SECONDS = 60.0
+_NUMBERS = 12  # of a line of metrics that are shown
 
 
 def _sayable(text: str) -> str:
@@ -40,7 +38,7 @@ class _Limited(BaseModel):
         allow_inf_nan=False,
         description="stopped after so long; left out: 60, in the background the experiment's limit",
     )
-    background: bool = Field(default=False, description="return at once; look_at shows how it goes")
+    background: bool = Field(default=False, description="return at once; wait_for waits for its end")
 
 
 class _Command(_Limited):
@@ -51,14 +49,18 @@ class _Code(_Limited):
     code: _Text = Field(description="a whole program")
 
 
-class _Look(BaseModel):
+class _Wait(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: _Id
-    wait_seconds: float = Field(default=0, ge=0, le=_LONGEST_WAIT, description="wait so long for its end")
+    nan: bool = Field(default=True, description="also until a number in its metrics.jsonl is NaN or infinite")
+    quiet_minutes: float | None = Field(
+        default=None, gt=0, description="also until it has written no output and no metrics for so long"
+    )
+    minutes: float | None = Field(default=None, gt=0, description="no longer than this; left out: to its end")
 
 
-class _Stop(BaseModel):
+class _One(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: _Id
@@ -73,29 +75,39 @@ def tools(bench: Bench) -> list[Tool]:
         f" $BACKGROUND/ID what a background command writes. At most {most} s. Nothing it prints is evidence.",
         "run_python": "The same with a Python program; os.environ has the variables, your scripts can be imported.",
         "look_at": "How a command goes or how it ended: status, exit code, output, last metrics.",
+        "wait_for": "Wait for a background command, however long it takes, then the same as look_at. Costs nothing"
+        " while it runs: call it once instead of looking again and again.",
         "stop": "Stop a background command and all that it started.",
     }
 
     def running(program: str) -> Callable[[Any], str]:
         return lambda given: _run(
-            commands, program, given.command if program == SHELL else given.code, given.seconds, given.background
+            bench, commands, program, given.command if program == SHELL else given.code, given.seconds, given.background
         )
 
-    def look_at(given: _Look) -> str:
-        return _state(commands, given.id, commands.wait(given.id, given.wait_seconds))
+    def look_at(given: _One) -> str:
+        return _state(bench, commands, given.id, commands.standing(given.id))
 
-    def stop(given: _Stop) -> str:
-        return _state(commands, given.id, commands.stop(given.id))
+    def wait_for(given: _Wait) -> str:
+        never = float("inf")
+        rules = Rules(given.nan, 60 * (given.quiet_minutes or never), 60 * (given.minutes or never))
+        found, why = wait(commands, given.id, rules, bench.called_away)
+        state = _state(bench, commands, given.id, found)
+        return f"Not waited for any longer, {why}.\n{state}" if why else state
+
+    def stop(given: _One) -> str:
+        return _state(bench, commands, given.id, commands.stop(given.id))
 
     return [
         Tool("run_command", told["run_command"], "workspace", _Command, running(SHELL)),
         Tool("run_python", told["run_python"], "workspace", _Code, running(PYTHON)),
-        Tool("look_at", told["look_at"], "read-only", _Look, look_at),
-        Tool("stop", told["stop"], "workspace", _Stop, stop, repeatable=True),
+        Tool("look_at", told["look_at"], "read-only", _One, look_at),
+        Tool("wait_for", told["wait_for"], "read-only", _Wait, wait_for),
+        Tool("stop", told["stop"], "workspace", _One, stop, repeatable=True),
     ]
 
 
-def _run(commands: Commands, program: str, text: str, seconds: float | None, background: bool) -> str:
+def _run(bench: Bench, commands: Commands, program: str, text: str, seconds: float | None, background: bool) -> str:
     if background:
         limit = commands.limited(seconds or float("inf"))
         id = commands.start(program, text, limit)
@@ -103,10 +115,10 @@ def _run(commands: Commands, program: str, text: str, seconds: float | None, bac
         return f"job {id} runs in the background, for at most {limit:.0f} s"
     id, result = commands.run(program, text, seconds or _SECONDS)
     note = "\n$DATA is not there: smoke_run makes the data." if "DATA" in text and not commands.has_data else ""
-    return f"{_ended(result)}{note}\n{shown_log(commands.log(id))}"
+    return f"{_ended(result)}{note}\n{shown_log(commands.log(id), bench.outputs)}"
 
 
-def _state(commands: Commands, id: int, found: Standing) -> str:
+def _state(bench: Bench, commands: Commands, id: int, found: Standing) -> str:
     if found.alive:
         head = f"job {id}: running for {commands.seconds(id):.0f} s"
     elif found.result is None:
@@ -116,7 +128,8 @@ def _state(commands: Commands, id: int, found: Standing) -> str:
     else:
         head = _ended(found.result)
     metrics = _last_metrics(commands, id)
-    return "\n".join([head, shown_log(commands.log(id)), *([shown(metrics.encode())] if metrics else [])])
+    log = growing_log(commands.log(id)) if found.alive else shown_log(commands.log(id), bench.outputs)
+    return "\n".join([head, log, *([shown(metrics.encode())] if metrics else [])])
 
 
 def _ended(result: RunResult) -> str:
@@ -128,15 +141,10 @@ def _ended(result: RunResult) -> str:
 
 
 def _last_metrics(commands: Commands, id: int) -> str:
-    """The last line of each log of metrics that a background command writes."""
+    """The last values in each log of metrics that a background command writes."""
     lines = []
-    folder = commands.own_folder(id)
-    names = [name for name in files_beneath(folder) if name.endswith("metrics.jsonl")] if folder.is_dir() else []
-    for name in names[:_LOGS_SHOWN]:
-        try:
-            rows = read_beneath(folder, name, _LOG_BYTES, from_end=True).splitlines()
-            row = numbers(json.loads(rows[-1]))
-        except (InputError, ValueError, IndexError, RecursionError):
-            continue
-        lines.append(f"{plain(name)}: {', '.join(f'{key} {value:.6g}' for key, value in list(row.items())[:_NUMBERS])}")
+    for name, tail in metrics_of(commands, id).items():
+        if row := latest(tail):
+            values = ", ".join(f"{key} {value:.6g}" for key, value in list(row.items())[:_NUMBERS])
+            lines.append(f"{plain(name)}: {values}")
     return "\n".join(lines)

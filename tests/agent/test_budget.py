@@ -1,11 +1,17 @@
 """The budget holds: nothing starts that it does not cover, what is unclear stays held, and the end is kept free."""
 
+from pathlib import Path
+
 import pytest
 
+from ml_intern.agent import pipeline
 from ml_intern.agent.budget import Budget, BudgetLimits, Spent, micro_dollars
 from ml_intern.errors import BudgetExhausted
 from ml_intern.session.events import Event, EventType
 from ml_intern.session.state import fold
+from tests.agent.test_loop import Scripted, context_with
+from tests.judge.workshop import Workshop
+from tests.support.compute import shared_compute
 
 
 def spend(budget: Budget, usd: float, ceiling: int | None = None) -> None:
@@ -54,6 +60,28 @@ def test_an_unclear_failure_keeps_what_it_held_and_a_clear_one_does_not() -> Non
     assert budget.spent.held == 500_000
     with pytest.raises(BudgetExhausted):
         budget.reserve(micro_dollars(0.5))
+
+
+def test_each_try_of_a_call_that_may_have_been_paid_for_stays_held_and_the_next_needs_room_of_its_own() -> None:
+    budget = Budget(BudgetLimits(usd=1.0))
+    budget.reserve(micro_dollars(0.4))
+    budget.again(unclear=True, usd=0.0, seconds=0)
+    assert budget.spent.held == 400_000
+    budget.again(unclear=False, usd=0.01, seconds=0)
+    assert (budget.spent.held, budget.spent.micro) == (400_000, 10_000)
+    with pytest.raises(BudgetExhausted, match=r"\$1.00"):
+        budget.again(unclear=True, usd=0.0, seconds=0)
+    budget.settle(0.02)
+    assert (budget.spent.held, budget.spent.micro, budget.spent.iterations) == (800_000, 30_000, 1)
+
+
+def test_a_try_that_would_begin_after_the_end_of_the_time_is_refused() -> None:
+    budget = Budget(BudgetLimits(seconds=60))
+    budget.reserve(0)
+    budget.again(unclear=False, usd=0.0, seconds=50)
+    with pytest.raises(BudgetExhausted, match="60 seconds") as caught:
+        budget.again(unclear=False, usd=0.0, seconds=61)
+    assert "--time-limit" in caught.value.next
 
 
 def test_an_unknown_price_under_a_limit_in_money_is_refused_unless_allowed() -> None:
@@ -110,3 +138,38 @@ def test_a_call_that_a_crash_cut_off_keeps_what_it_held() -> None:
     unclear = fold(events(asked, ("model.failed", {"unclear": True})))
     clear = fold(events(asked, ("model.failed", {"unclear": False})))
     assert (unclear.held, clear.held) == (700, 0)
+    lost: tuple[EventType, dict[str, object]] = ("model.retried", {"unclear": True, "cost_usd": 0.0})
+    cheap: tuple[EventType, dict[str, object]] = ("model.retried", {"unclear": False, "cost_usd": 0.002})
+    state = fold(events(asked, lost, cheap))
+    assert (state.held, state.held_open, state.cost_usd, state.iterations) == (700, 700, 0.002, 1)
+    state = fold(events(asked, lost, cheap, replied))
+    assert (state.held, state.held_open, round(state.cost_usd, 6)) == (700, 0, 0.0021)
+
+
+@pytest.mark.parametrize("phase", ["confirm", "explore"])
+def test_runs_that_have_not_begun_when_the_time_is_over_are_not_begun_and_what_runs_is_finished(
+    phase: str, tmp_path: Path
+) -> None:
+    shop = Workshop(tmp_path, changes={"seeds": {"explore": 2, "confirm": 2, "extra": 0}}, slots=1)
+    budget = Budget(BudgetLimits(iterations=1, seconds=3600))
+    begun: list[str] = []
+
+    def may_begin() -> None:
+        budget.check_time()
+        begun.append("a run")
+        budget.pause(-3600)  # the hour passes while it runs
+
+    laboratory = shop.laboratory(shared_compute("none", slots=1), may_begin=may_begin)
+    with pytest.raises(BudgetExhausted, match="3600 seconds"):
+        laboratory.confirm(2) if phase == "confirm" else laboratory.explore()
+    assert begun == ["a run"] and [record.outcome for record in shop.ledger.evidence] == ["ok"]
+    assert not laboratory._stop.is_set(), "the run ends in order, it is not interrupted"
+
+
+def test_a_runs_laboratory_asks_the_runs_own_clock(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path / "shop")
+    with context_with(tmp_path, Scripted()) as context:
+        laboratory = pipeline._laboratory(context, shop.plan, shop.experiment, shop.ledger, frozen=False)
+        context.budget.limits = BudgetLimits(seconds=1e-9)
+        with pytest.raises(BudgetExhausted, match="--time-limit"):
+            laboratory._may_begin()

@@ -14,7 +14,7 @@ from ml_intern.agent.context import Context
 from ml_intern.agent.ladder import Ladder
 from ml_intern.agent.loop import work
 from ml_intern.config import Config
-from ml_intern.errors import InputError, ModelError
+from ml_intern.errors import BudgetExhausted, InputError, ModelError
 from ml_intern.llm.protocol import LLM, Message, Reply, Request, ToolCall
 from ml_intern.session.events import Event, EventType
 from ml_intern.session.log import EventLog
@@ -287,8 +287,9 @@ def test_a_limit_beyond_the_runs_own_time_is_not_waited_for(tmp_path: Path) -> N
 
     with opened(tmp_path / "s", Limited([])) as context:
         context.budget = Budget(BudgetLimits(seconds=60))
-        with pytest.raises(ModelError, match="quota"):
+        with pytest.raises(BudgetExhausted, match=r"time ends before .* in 60 minutes") as caught:
             work(context, "build e", "Do it.", Workspace().toolbox(), Ladder(context, {}))
+        assert "quota" in caught.value.why
 
 
 def test_what_was_odd_about_a_reply_is_told_to_the_model_also_after_a_crash(tmp_path: Path) -> None:

@@ -3,10 +3,67 @@
 import pytest
 
 from ml_intern.agent.doom_loop import Circle, DoomLoopDetector
-from ml_intern.agent.failure import failure_signature
+from ml_intern.agent.failure import failure_signature, is_masked
+from tests.agent.shell_transcripts import ran, second_circles, shell_honest, shell_loops, traceback
 from tests.agent.transcripts import TYPE_ERROR, Transcript, honest, loops, shell, shell_fails, write
 
-LOOPS, HONEST = loops(), honest()
+LOOPS, HONEST = loops() | shell_loops(), honest() | shell_honest()
+SECOND = second_circles()
+CAUGHT_AT = {
+    "same call, same result": 3,
+    "same read again and again": 3,
+    "same call, keys in another order": 3,
+    "a cycle of 2 reads": 5,
+    "a cycle of 3 reads": 7,
+    "a cycle of 4 reads": 9,
+    "a cycle of 5 reads": 11,
+    "a cycle of 6 reads": 13,
+    "a cycle of commands with the time in their output": 6,
+    "same traceback, other arguments": 3,
+    "same traceback, other lines after edits": 6,
+    "an import mended in circles": 5,
+    "a timestamp in the failure": 3,
+    "a process id in the failure": 3,
+    "a temporary path in the failure": 3,
+    "a random seed in the failure": 3,
+    "an address in the failure": 3,
+    "another working directory each time": 3,
+    "an id of a run in the failure": 3,
+    "a random number in the failure, nothing changed": 3,
+    "edits there and back": 4,
+    "edits there and back between runs that fail otherwise": 7,
+    "a round of three contents": 5,
+    "only talk": 2,
+    "talk after a few calls": 4,
+    "malformed arguments": 3,
+    "tools that do not exist": 3,
+    "polling that does not change": 3,
+    "a job that is looked at and never moves": 6,
+    "the tool that is refused": 3,
+    "out of memory at the same size": 3,
+    "the same failure far apart": 9,
+    "reading for ever, always something new": 40,
+    "a file written with the same content": 3,
+    "one variant works, the other fails, edits between": 9,
+    "other code works, what matters does not": 12,
+    "cd && python, between looks at the file": 8,
+    "timeout, between other programs under it": 8,
+    "a here-document, between other ones": 8,
+    "python -c, between other code": 8,
+    "a variable before the program": 8,
+    "lines of a script": 8,
+    "bash -c": 8,
+    "a failure behind a pipe": 6,
+    "a failure behind tee": 8,
+    "a failure behind || true": 6,
+    "a failure behind an echo of its end": 6,
+    "a failure with a long message behind a pipe": 6,
+    "only the last line of a failure": 6,
+    "other arguments, each behind a pipe": 3,
+    "the same program by other ways": 3,
+    "jobs in the background that fail alike": 14,
+    "taken back after every new try": 7,
+}
 
 
 def circles(transcript: Transcript) -> list[tuple[int, Circle]]:
@@ -31,7 +88,7 @@ def exact_rule(transcript: Transcript) -> int | None:
 
 
 def test_there_are_enough_transcripts() -> None:
-    assert len(LOOPS) >= 30 and len(HONEST) >= 30
+    assert len(LOOPS) >= 50 and len(HONEST) >= 50
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -39,6 +96,38 @@ def test_a_circle_is_caught(name: str) -> None:
     found = circles(LOOPS[name])
     assert found, "not caught"
     assert found[0][1].rung == "warn"
+
+
+def test_each_is_caught_as_early_as_ever() -> None:
+    """By the number of the step; a later one is a loss."""
+    assert {name: circles(LOOPS[name])[0][0] for name in LOOPS} == CAUGHT_AT
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_a_circle_that_was_told_of_and_never_mended_hides_no_other(name: str) -> None:
+    transcript, words = SECOND[name]
+    told = [circle.signature for _, circle in circles(transcript)]
+    assert "TypeError" in told[0] and any(words in signature for signature in told[1:]), told
+
+
+def test_a_circle_that_goes_on_is_not_told_of_as_nothing_new_too() -> None:
+    told = [circle.signature for _, circle in circles([shell_fails("python train.py", TYPE_ERROR)] * 40)]
+    assert len(set(told)) == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "masked"),
+    [
+        (traceback(), True),
+        (f"{traceback()}\nexit code: 1", True),
+        (f"{traceback()}\nlr 0.1: accuracy 0.9", False),
+        ("torch.OutOfMemoryError: CUDA out of memory.\nCompile with CUDA_LAUNCH_BLOCKING=1", True),
+        ("  ValueError: what a program says by the way", False),
+        ("", False),
+    ],
+)
+def test_a_failure_that_exit_code_0_hides_is_one(output: str, masked: bool) -> None:
+    assert is_masked(ran("python train.py | cat", output).result) is masked
 
 
 @pytest.mark.parametrize("name", HONEST)

@@ -12,7 +12,7 @@ from ml_intern.agent.doom_loop import Step
 
 Transcript = list[Step | str]
 
-_TRACE = """Traceback (most recent call last):
+TRACE = """Traceback (most recent call last):
   File "{place}/train.py", line {line}, in <module>
     main()
   File "{place}/train.py", line {inner}, in main
@@ -38,7 +38,7 @@ def shell(command: str, result: str, **rest: Any) -> Step:
 
 
 def shell_fails(command: str, error: str, line: int = 40, place: str = "/workspace", **rest: Any) -> Step:
-    text = _TRACE.format(place=place, line=line, inner=line - 12, error=error)
+    text = TRACE.format(place=place, line=line, inner=line - 12, error=error)
     return failing("shell", f"exit code 1\n{text}", command=command, **rest)
 
 
@@ -178,6 +178,27 @@ def loops() -> dict[str, Transcript]:
     ]
     out["reading for ever, always something new"] = [read(f"paper-{page}", f"page {page}") for page in range(60)]
     out["a file written with the same content"] = [write("a.py", "x = 1")] * 6
+    out["one variant works, the other fails, edits between"] = [
+        step
+        for number in range(6)
+        for step in (
+            write("train.py", f"version {number}"),
+            call("smoke_run", f"smoke run of baseline: ok in {number}.1 s", variant="baseline"),
+            failing("smoke_run", f"The smoke run of method ended with: failed. {TYPE_ERROR}", variant="method"),
+        )
+    ]
+    out["other code works, what matters does not"] = [
+        step
+        for number in range(6)
+        for step in (
+            call("run_python", f"{number}", code=f"print({number})"),
+            failing(
+                "run_python",
+                f"exit code 1\n{MEMORY.format(size=number + 1.5)}",
+                code=f"train(step={number}); # {number}",
+            ),
+        )
+    ]
     return out
 
 
@@ -348,5 +369,17 @@ def honest() -> dict[str, Transcript]:
     out["a bisect"] = [
         shell(f"git checkout {commit} && pytest -q", f"{commit}: {'1 failed' if commit > 'd' else 'passed'}")
         for commit in "hdfge"
+    ]
+    out["two variants fail in one way, one after the other, and are mended"] = [
+        failing("smoke_run", f"The smoke run of method ended with: failed. {TYPE_ERROR}", variant="method"),
+        write("train.py", "version 1"),
+        failing("smoke_run", f"The smoke run of method ended with: failed. {TYPE_ERROR}", variant="method"),
+        write("train.py", "version 2"),
+        call("smoke_run", "smoke run of method: ok in 1.1 s", variant="method"),
+        write("train.py", "version 3"),
+        failing("smoke_run", f"The smoke run of method ended with: failed. {TYPE_ERROR}", variant="method"),
+        write("train.py", "version 4"),
+        call("smoke_run", "smoke run of method: ok in 1.2 s", variant="method"),
+        call("smoke_run", "smoke run of baseline: ok in 1.3 s", variant="baseline"),
     ]
     return out

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_intern.llm.gateway import LitellmModel
-from ml_intern.llm.protocol import Delta, Message, Request, ToolCall, ToolSpec
+from ml_intern.llm.protocol import Attempt, Delta, Message, Request, ToolCall, ToolSpec
 from ml_intern.settings import ModelSettings
 from tests.support.openai_server import Answer, OpenAIServer, in_turn, serving
 
@@ -33,12 +33,13 @@ STRUCTURED = Request(
 
 @dataclass
 class Talk:
-    """`heard` is what a listener was told, `slept` the pauses between tries."""
+    """`heard` is what a listener was told, `slept` the pauses between tries, `lost` the account of the failed ones."""
 
     model: LitellmModel
     server: OpenAIServer
     heard: list[Delta] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
+    lost: list[Attempt] = field(default_factory=list)
 
     def seen(self, kind: str = "text") -> str:
         """What stands on a screen at the end: what came before the last beginning is gone."""
@@ -47,10 +48,17 @@ class Talk:
 
 
 @contextmanager
-def talking(*answers: Answer, model: str = "openai/scripted", **settings: Any) -> Iterator[Talk]:
+def talking(*answers: Answer, model: str = "openai/scripted", go_on: bool = True, **settings: Any) -> Iterator[Talk]:
+    """`go_on`: whether the budget has room for another try."""
     with serving(in_turn(*answers)) as server:
         slept: list[float] = []
         heard: list[Delta] = []
         configured = ModelSettings(**{"base_url": server.base, **settings})
-        gateway = LitellmModel(model, lambda seconds: slept.append(seconds), configured, heard.append)
-        yield Talk(gateway, server, heard, slept)
+        lost: list[Attempt] = []
+
+        def again(attempt: Attempt) -> bool:
+            lost.append(attempt)
+            return go_on
+
+        gateway = LitellmModel(model, lambda seconds: slept.append(seconds), configured, heard.append, again=again)
+        yield Talk(gateway, server, heard, slept, lost)

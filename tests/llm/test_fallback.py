@@ -68,6 +68,22 @@ def test_a_model_that_names_its_time_is_left_alone_until_then() -> None:
     assert scene.ask() == "a"
 
 
+def test_a_model_that_failed_a_moment_ago_is_asked_before_nobody_answers() -> None:
+    scene = Scene(Scripted("a", fault("overloaded"), "x"), Scripted("b", "x", fault("refusal")))
+    assert scene.ask() == "b"
+    scene.now = 20
+    assert scene.ask() == "a", "b refused, and a may be back"
+
+
+def test_one_that_named_its_time_is_waited_for_though_another_will_never_answer() -> None:
+    scene = Scene(Scripted("a", fault("rate limit", 3600), "x"), Scripted("b", fault("authentication")))
+    with pytest.raises(ModelError) as caught:
+        scene.ask()
+    assert caught.value.wait == 3600
+    scene.now = 3600
+    assert scene.ask() == "a"
+
+
 def test_a_key_that_is_wrong_stays_wrong_and_a_refusal_concerns_one_request() -> None:
     scene = Scene(Scripted("a", fault("authentication")), Scripted("b", fault("refusal"), "x"), Scripted("c", "x"))
     assert scene.ask() == "c"

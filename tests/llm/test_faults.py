@@ -8,7 +8,7 @@ import pytest
 from ml_intern.errors import ContextOverflow, ModelError
 from ml_intern.llm.faults import words_for
 from ml_intern.llm.waits import told_wait, wait_of
-from tests.llm.scripted import PLAIN, talking
+from tests.llm.scripted import ASKED, PLAIN, STRUCTURED, WRITE, talking
 from tests.support.openai_server import Answer
 
 NOW = 1_795_000_000.0
@@ -143,6 +143,42 @@ def test_a_limit_of_a_minute_that_is_worded_like_an_empty_account_is_waited_for(
     with talking(Answer(status=429, text=words), Answer(text="Yes.")) as talk:
         assert talk.model.complete(PLAIN).content == "Yes."
     assert 2.5 <= talk.slept[0] <= 2.75
+
+
+def test_a_quota_that_says_when_it_ends_is_a_limit() -> None:
+    words = "You exceeded your current quota, please check your plan and billing details."
+    limited = Answer(status=429, text=words, headers={"Retry-After": "30"})
+    with talking(limited, Answer(text="Yes.")) as talk:
+        assert talk.model.complete(PLAIN).content == "Yes."
+    assert 30 <= talk.slept[0] <= 33
+    far = Answer(status=429, text=words, headers={"Retry-After": "10800"})
+    with talking(far) as talk, pytest.raises(ModelError) as caught:
+        talk.model.complete(PLAIN)
+    assert (caught.value.kind, caught.value.wait) == ("rate limit", 10800)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Unexpected error while streaming the response, please retry",
+        "guided decoding engine crashed: unexpected state",
+        "tool call arguments as JSON: unexpected end of input",
+    ],
+)
+def test_what_breaks_once_does_not_change_how_a_model_is_spoken_to(words: str) -> None:
+    request = STRUCTURED.model_copy(update={"tools": (WRITE,)})
+    with talking(Answer(status=500, text=words), Answer(text="{}")) as talk:
+        before = talk.model.manner
+        talk.model.complete(request)
+        assert talk.model.manner == before
+    assert len(talk.slept) == 1
+
+
+def test_what_a_broken_server_says_twice_is_a_refusal() -> None:
+    refusal = Answer(status=500, text="unknown error in function_call worker")
+    with talking(refusal, refusal, Answer(text="Yes.")) as talk:
+        assert talk.model.complete(ASKED).content == "Yes."
+    assert ["tools" in request for request in talk.server.requests] == [True, True, False]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from ml_intern.errors import ModelError
+from ml_intern.llm.fallback import Fallback
 from ml_intern.llm.protocol import Message, Reply, Request, ToolCall
 from tests.llm.scripted import ASKED, HELLO, PLAIN, STRUCTURED, WRITE, talking
 from tests.support.openai_server import Answer
@@ -66,14 +68,39 @@ def test_a_text_that_was_cut_says_so() -> None:
     assert reply.problem.startswith("The reply was cut")
 
 
-def test_a_refusal_in_the_middle_is_known_as_one() -> None:
-    assert asked(Answer(text="I", finish="content_filter"), PLAIN).finish == "content_filter"
+@pytest.mark.parametrize("text", ["", "I"])
+def test_a_refusal_that_comes_as_a_reply_is_asked_for_once_more_and_is_one_then(text: str) -> None:
+    refusal = Answer(text=text, finish="content_filter", usage=(10, 3))
+    with talking(refusal, Answer(text="Yes.")) as talk:
+        assert talk.model.complete(PLAIN).content == "Yes."
+    with talking(refusal) as talk, pytest.raises(ModelError) as caught:
+        talk.model.complete(PLAIN)
+    assert (caught.value.kind, caught.value.input_tokens, len(talk.server.requests)) == ("refusal", 10, 2)
+    assert [lost.usage.input_tokens for lost in talk.lost] == [10]
+
+
+def test_a_fault_before_it_does_not_make_one_refusal_two() -> None:
+    with talking(Answer(status=503), Answer(finish="content_filter"), Answer(text="Yes.")) as talk:
+        assert talk.model.complete(PLAIN).content == "Yes."
+
+
+def test_another_model_answers_in_the_place_of_one_that_refuses() -> None:
+    with talking(Answer(finish="content_filter")) as first, talking(Answer(text="Here.")) as second:
+        assert Fallback([first.model, second.model]).complete(PLAIN).content == "Here."
 
 
 def test_an_empty_reply_is_asked_for_once_more_and_paid_for_twice() -> None:
     with talking(Answer(usage=(10, 0)), Answer(text="Yes.", usage=(10, 2))) as talk:
         reply = talk.model.complete(PLAIN)
-    assert (reply.content, reply.usage.input_tokens, reply.usage.output_tokens) == ("Yes.", 20, 2)
+    assert (reply.content, reply.usage.input_tokens, reply.usage.output_tokens) == ("Yes.", 10, 2)
+    assert [(lost.why, lost.usage.input_tokens) for lost in talk.lost] == [("empty reply", 10)]
+
+
+def test_what_an_empty_reply_cost_is_known_though_the_next_try_fails() -> None:
+    priced = {"input_usd_per_million": 10.0, "output_usd_per_million": 10.0}
+    with talking(Answer(usage=(100_000, 0)), Answer(status=401), **priced) as talk, pytest.raises(ModelError):
+        talk.model.complete(PLAIN)
+    assert [lost.usage.cost_usd for lost in talk.lost] == [1.0]
 
 
 def test_a_reply_that_stays_empty_is_given_on_with_what_is_wrong_with_it() -> None:
@@ -111,6 +138,16 @@ def test_claude_answers_under_a_schema_with_its_own_means(model: str) -> None:
     with talking(answer, model=model) as talk:
         reply = talk.model.complete(STRUCTURED)
     assert (json.loads(reply.content), reply.tool_calls) == ({"claims": []}, ())
+
+
+@pytest.mark.parametrize("tools", [True, False])
+def test_a_result_without_a_word_answers_its_call_all_the_same(tools: bool) -> None:
+    call = ToolCall(id="1", name="write_file", arguments="{}")
+    messages = (*HELLO, Message(role="assistant", tool_calls=(call,)), Message(role="tool", tool_call_id="1"))
+    with talking(Answer(text="Yes."), tools=tools) as talk:
+        talk.model.complete(Request(messages=messages, tools=(WRITE,)))
+    last = talk.server.requests[0]["messages"][-1]
+    assert last["role"] == ("tool" if tools else "user") and "(empty)" in last["content"]
 
 
 def test_an_empty_turn_of_the_model_is_not_sent_back() -> None:

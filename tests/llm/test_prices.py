@@ -1,12 +1,14 @@
 """What a call costs: known, unknown or free, never a made-up zero; and what a provider is asked to cache."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ml_intern.llm.catalogue import Catalogue
 from ml_intern.llm.gateway import LitellmModel
-from ml_intern.llm.protocol import Usage
+from ml_intern.llm.protocol import Message, Request, Usage
 from tests.llm.scripted import ASKED, CONVERSATION, PLAIN, talking
 from tests.support.openai_server import Answer
 
@@ -29,6 +31,31 @@ def test_a_price_of_zero_in_the_configuration_is_free() -> None:
     with talking(Answer(text="x"), input_usd_per_million=0, output_usd_per_million=0) as talk:
         assert talk.model.complete(PLAIN).usage.cost_usd == 0.0
         assert talk.model.ceiling(PLAIN) == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_a_server_does_not_count_is_counted_on_the_safe_side_and_not_free(stream: bool) -> None:
+    prices = {"input_usd_per_million": 3.0, "output_usd_per_million": 30.0}
+    with talking(Answer(text="x" * 300, usage=None), stream=stream, **prices) as talk:
+        usage = talk.model.complete(Request(messages=(Message(role="user", content="y" * 3000),))).usage
+    assert (usage.input_tokens, usage.output_tokens) == (1000, 100)
+    assert usage.cost_usd == pytest.approx((1000 * 3 + 100 * 30) / 1e6)
+    with talking(Answer(text="x", usage=None)) as talk:
+        assert talk.model.complete(PLAIN).usage.cost_usd is None
+
+
+def test_no_tokenizer_is_loaded_to_price_a_call() -> None:
+    """It would take 50 MB, and seconds where it has to be fetched. In a process of its own: others may have it."""
+    code = (
+        "import sys\n"
+        "from tests.llm.scripted import PLAIN, talking\n"
+        "from tests.support.openai_server import Answer\n"
+        "with talking(Answer(text='x'), Answer(text='x', usage=None)) as talk:\n"
+        "    assert [talk.model.complete(PLAIN).content for _ in range(2)] == ['x', 'x']\n"
+        "print([name for name in sys.modules if name.endswith(('.litellm', 'default_encoding')) or name == 'litellm'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.strip() == "['litellm']", done.stderr
 
 
 def test_a_server_of_ones_own_is_of_unknown_price_even_under_a_name_that_the_list_has() -> None:
@@ -65,6 +92,22 @@ def test_the_configured_context_and_answer_length_are_used() -> None:
         talk.model.complete(PLAIN)
         assert talk.model.context_chars == 12_000
     assert talk.server.requests[0]["max_tokens"] == 700
+
+
+def test_a_model_with_a_price_is_not_asked_for_more_than_fits_beside_the_prompt() -> None:
+    prices = {"input_usd_per_million": 2.0, "output_usd_per_million": 10.0}
+    with talking(Answer(text="x"), context_tokens=8192, **prices) as talk:
+        talk.model.complete(PLAIN)
+    assert talk.server.requests[0]["max_tokens"] == 4096
+
+
+@pytest.mark.parametrize("service", ["vertex_ai/gemini-2.5-pro", "bedrock/amazon.nova-pro-v1:0"])
+def test_models_that_the_list_has_under_the_service_behind_a_provider_are_known(
+    catalogue: Catalogue, service: str
+) -> None:
+    facts = catalogue.facts(service)
+    assert facts.pricing == "known" and (facts.context_tokens or 0) > 100_000
+    assert catalogue.provider(service) == service.partition("/")[0]
 
 
 def test_the_ceiling_is_never_below_the_cost() -> None:
@@ -112,6 +155,19 @@ def test_effort_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with talking(Answer(text="x"), effort="low") as talk:
         talk.model.complete(PLAIN)
     assert talk.server.requests[0]["reasoning_effort"] == "low"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Unsupported parameter: 'reasoning_effort' is not supported with this model.",
+        "Unsupported value: 'reasoning_effort' does not support 'minimal' with this model.",
+    ],
+)
+def test_a_model_that_knows_no_effort_is_asked_without_it_from_then_on(words: str) -> None:
+    with talking(Answer(status=400, text=words), Answer(text="x"), effort="minimal") as talk:
+        assert [talk.model.complete(PLAIN).content for _ in range(2)] == ["x", "x"]
+    assert ["reasoning_effort" in request for request in talk.server.requests] == [True, False, False]
 
 
 def test_claude_with_effort_goes_on_after_a_call_whose_thoughts_are_gone() -> None:

@@ -39,6 +39,28 @@ def test_a_full_file_is_read(tmp_path: Path) -> None:
     assert (one.tools, one.effort, one.fallback[1]) == (False, "low", "ollama_chat/llama3")
 
 
+def test_the_first_rule_that_fits_in_name_and_class_is_the_one(tmp_path: Path) -> None:
+    text = """
+[approvals]
+gpu_minutes = 90
+usd = 2.5
+
+[[approvals.rules]]
+tool = "fetch_*"
+class = "external"
+do = "allow"
+
+[[approvals.rules]]
+class = "external"
+do = "refuse"
+"""
+    found = load_settings(written(tmp_path, text)).approvals
+    assert (found.gpu_minutes, found.usd) == (90, 2.5)
+    fetching, rest = found.rules
+    assert fetching.fits("fetch_model", "external") and not fetching.fits("fetch_model", "workspace")
+    assert not fetching.fits("search", "external") and rest.fits("search", "external")
+
+
 def test_no_file_is_no_settings(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "config.toml") == Settings()
     assert Settings().model("openai/gpt-5").tools is None
@@ -50,6 +72,7 @@ def test_no_file_is_no_settings(tmp_path: Path) -> None:
         ('[models."a/b"]\n\ncontext_tokens = "many"', ["line 3", 'models."a/b".context_tokens', "valid integer"]),
         ('[models."a/b"]\ninput_usd_per_million = -1', ["line 2", "is -1", "greater than or equal to 0"]),
         ('[models."a/b"]\neffort = "huge"', ["line 2", "'huge'", "'minimal', 'low', 'medium' or 'high'"]),
+        ('[models."a/b"]\ninput_usd_per_million = 1', ["a price has two parts", "output_usd_per_million"]),
         ('[models."a/b"]\nprice = 1', ["line 2", "no setting", "price", "input_usd_per_million"]),
         ('[models."a/c"]\ntools = true\n[models."a/b"]\ntools = 7', ["line 4", 'models."a/b".tools']),
         ("[model.x]\ntools = true", ["line 1", "no setting model", '[models."openai/gpt-5"]']),
@@ -57,6 +80,16 @@ def test_no_file_is_no_settings(tmp_path: Path) -> None:
         ('[models."a/b"\ntools = true', ["no valid TOML", "line 1"]),
         ('models = "x"', ["line 1", "models"]),
         ('[models."a/b"]\nfallback = "openai/x"', ["line 2", "fallback", "tuple"]),
+        ("[approvals]\ngpu_minutes = -1", ["line 2", "approvals.gpu_minutes", "is -1"]),
+        ("[approvals]\nminutes = 1", ["line 2", "no setting approvals.minutes", "rules, gpu_minutes, usd"]),
+        (
+            '[[approvals.rules]]\ntool = "a"\ndo = "ask"\n[[approvals.rules]]\nclass = "outside"\ndo = "ask"',
+            ["line 5", "'outside'", "'workspace', 'experiment' or 'external'"],
+        ),
+        ('[[approvals.rules]]\nclass = "read-only"\ndo = "refuse"', ["line 2", "'read-only'"]),
+        ('[[approvals.rules]]\ntool = "a"\ndo = "perhaps"', ["line 3", "'allow', 'ask' or 'refuse'"]),
+        ('[[approvals.rules]]\ndo = "allow"', ["line 1", "a rule names a tool, a class, or both"]),
+        ('[[approvals.rules]]\ntool = "a"\nname = "b"\ndo = "ask"', ["line 3", "tool, class, do"]),
         ("[models]\n'a/b' = { tools = 3 }", ["line 2", "tools"]),
     ],
 )
@@ -116,5 +149,17 @@ def test_an_id_that_is_none_is_refused_with_what_may_have_been_meant(
         assert open_model(name, Config(home=tmp_path)).id == name
         return
     with pytest.raises(InputError, match="There is no model") as caught:
+        open_model(name, Config(home=tmp_path))
+    assert meant in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("deepseek-chat", "deepseek/deepseek-chat"), ("my-model", "openai/my-model")]
+)
+def test_an_id_that_does_not_say_whose_model_it_is_is_refused_with_the_one_that_does(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    written(tmp_path, '[models."my-model"]\nbase_url = "http://127.0.0.1:1/v1"\n')
+    with pytest.raises(InputError, match="whose model") as caught:
         open_model(name, Config(home=tmp_path))
     assert meant in str(caught.value)

@@ -1,11 +1,15 @@
 """Replies in pieces: put together rightly, told while they come, and repeated whole where the stream was cut."""
 
+import threading
+
 import pytest
 
 from ml_intern.errors import ModelError
+from ml_intern.llm.gateway import LitellmModel
 from ml_intern.llm.protocol import Delta
+from ml_intern.settings import ModelSettings
 from tests.llm.scripted import ASKED, PLAIN, talking
-from tests.support.openai_server import Answer
+from tests.support.openai_server import Answer, in_turn, serving
 
 
 def test_a_stream_is_asked_for_with_its_usage_and_told_piece_by_piece() -> None:
@@ -118,6 +122,15 @@ def test_a_listener_that_breaks_does_not_break_the_call() -> None:
     with talking(Answer(text="Hello")) as talk:
         talk.model.listener = listener
         assert talk.model.complete(PLAIN).content == "Hello"
+
+
+def test_a_run_that_is_told_to_stop_does_not_hear_the_reply_to_its_end() -> None:
+    stop = threading.Event()
+    with serving(in_turn(Answer(text="word " * 200, pause=0.05))) as server:
+        settings = ModelSettings(base_url=server.base)
+        model = LitellmModel("openai/scripted", settings=settings, listener=lambda _: stop.set(), stopped=stop.is_set)
+        with pytest.raises(KeyboardInterrupt):
+            model.complete(PLAIN)
 
 
 def test_silence_is_a_time_out() -> None:

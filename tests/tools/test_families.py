@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import ml_intern.tools
 from ml_intern.agent import loop
+from ml_intern.tools.registry import Tool, Toolbox
 from tests.tools.bench import again, at_bench
 
 FAMILY = """
@@ -44,7 +46,8 @@ def test_the_executor_has_these_tools_always_in_the_same_order(tmp_path: Path) -
     assert names == [
         *("look_at_metrics", "smoke_run", "explore", "finish", "give_up"),
         *("write_file", "edit_file", "read_file", "search_files", "list_files"),
-        *("run_command", "run_python", "look_at", "stop"),
+        "read_output",
+        *("run_command", "run_python", "look_at", "wait_for", "stop"),
     ]
 
 
@@ -52,3 +55,14 @@ def test_the_loop_knows_no_family() -> None:
     assert loop.__file__ is not None
     text = Path(loop.__file__).read_text()
     assert not [line for line in text.splitlines() if "ml_intern.tools" in line and "registry" not in line]
+
+
+def test_schemas_say_nothing_twice_and_lose_no_field_that_is_called_title() -> None:
+    class Book(BaseModel):
+        title: str
+        pages: int = 0
+
+    tool = Tool("write_book", "Writes.", "workspace", Book, lambda book: book.title)
+    (spec,) = Toolbox([tool]).specs()
+    assert spec.parameters["properties"] == {"title": {"type": "string"}, "pages": {"default": 0, "type": "integer"}}
+    assert spec.parameters["required"] == ["title"] and "title" not in spec.parameters

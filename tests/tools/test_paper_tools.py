@@ -7,11 +7,12 @@ import pytest
 
 from ml_intern.config import Config
 from ml_intern.llm.protocol import ToolCall
-from ml_intern.read.paper import Paper
+from ml_intern.read.paper import Paper, Source
 from ml_intern.read.pdf import read_pdf
 from ml_intern.read.reader import read_paper
 from ml_intern.tools.paper import paper_tools
 from ml_intern.tools.registry import Toolbox, fenced
+from tests.support.pdf import Page, make_pdf
 
 SOURCE = r"""
 \documentclass{article}
@@ -51,6 +52,18 @@ def test_a_part_is_given_whole_by_its_anchor(paper: Paper) -> None:
     assert "optimiser is simple" in said(paper, "paper_part", anchor="[sec:1]")
     assert "sin" in said(paper, "paper_part", anchor="eq:1")
     assert "We train small nets." in said(paper, "paper_part", anchor="sec:abstract")
+
+
+def test_a_page_of_a_pdf_is_given_by_its_number_with_its_tables(paper: Paper) -> None:
+    first = Page().prose(72, 740, 4, "Words of the first page that fill a line")
+    second = Page().prose(72, 740, 4, "Words of the second page that fill a line")
+    second.text(72, 600, "Table 1: Accuracy of both nets.")
+    second.ruled([72, 200], 300, 570, [["Net", "Accuracy"], ["ours", "91.5"], ["base", "88.0"]])
+    printed = read_pdf(make_pdf([first, second]), Source(kind="pdf", locator="test", sha256=""))
+    page = said(printed, "paper_part", anchor="page:2")
+    assert "second page" in page and "ours,91.5" in page and "first page" not in page
+    assert said(printed, "paper_part", anchor="page:3").startswith("FAILED")
+    assert "from its source" in said(paper, "paper_part", anchor="page:1")
 
 
 def test_an_unknown_anchor_is_answered_with_those_there_are(paper: Paper) -> None:

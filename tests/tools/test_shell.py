@@ -15,6 +15,7 @@ from ml_intern.run import journal
 from ml_intern.run.sandbox.choice import KINDS
 from ml_intern.tools.bench import Bench
 from tests.run.test_supervisor import processes_with
+from tests.support.marks import mark_of
 from tests.tools.bench import AtBench, again, at_bench
 
 in_each = pytest.mark.parametrize("kind", KINDS)  # a warm start is not for commands
@@ -56,7 +57,7 @@ def test_a_failure_says_so_first_with_exit_code_and_traceback(tmp_path: Path) ->
 
 @in_each
 def test_it_is_stopped_at_its_limit_with_all_that_it_started(kind: str, tmp_path: Path) -> None:
-    mark = f"late-{tmp_path.name}-{kind}"
+    mark = f"late-{mark_of(tmp_path)}-{kind}"
     with at_bench(tmp_path, kind) as bench:
         started = time.monotonic()
         said = bench.sh(
@@ -72,18 +73,18 @@ def test_no_command_has_more_time_than_a_run_of_the_experiment(tmp_path: Path) -
         assert "its limit of 1 s" in bench.sh("sleep 60", seconds=500)
         assert "its limit of 1 s" in bench.sh("sleep 60")
         assert "for at most 1 s" in bench.sh("sleep 60", background=True)
-        assert "timeout" in bench.say("look_at", id=3, wait_seconds=20)
+        assert "timeout" in bench.say("wait_for", id=3)
 
 
 @in_each
 def test_a_flood_is_stopped_and_shown_in_part(kind: str, tmp_path: Path) -> None:
     with at_bench(tmp_path, kind) as bench:
         said = bench.sh("echo first; yes 'all work and no play'")
-        assert said.startswith("FAILED: output") and "bytes left out" in said and "first" in said
+        assert said.startswith("FAILED: output") and "characters left out" in said and "first" in said
         assert (bench.bench.folder / "logs" / "1.log").stat().st_size <= 4 << 20
         assert len(said) < 12_000 and said.endswith("</output>")
         said = bench.sh("python3 -c 'print(\"x\" * 3_000_000)'")
-        assert said.startswith("exit code 0") and len(said) < 12_000 and "bytes left out" in said
+        assert said.startswith("exit code 0") and len(said) < 12_000 and "characters left out" in said
 
 
 def test_output_is_fenced_and_rid_of_what_steers_a_terminal(tmp_path: Path) -> None:
@@ -118,7 +119,8 @@ def test_a_reader_that_leaves_early_is_no_failure(tmp_path: Path) -> None:
         ("run_python", {"command": "1"}, "code"),
         ("look_at", {"id": "../1"}, "id"),
         ("look_at", {"id": -1}, "id"),
-        ("look_at", {"id": 1, "wait_seconds": 601}, "wait_seconds"),
+        ("wait_for", {"id": 1, "quiet_minutes": 0}, "quiet_minutes"),
+        ("wait_for", {"id": 1}, "There is no job 1"),
         ("look_at", {"id": 1}, "There is no job 1"),
         ("stop", {"id": 9}, "There is no job 9"),
         ("stop", {"id": ""}, "id"),
@@ -195,7 +197,7 @@ def test_scripts_cannot_be_changed_by_a_command(tmp_path: Path) -> None:
 
 @in_each
 def test_one_in_the_background_is_looked_at_and_stopped(kind: str, tmp_path: Path) -> None:
-    mark = f"back-{tmp_path.name}-{kind}"
+    mark = f"back-{mark_of(tmp_path)}-{kind}"
     with at_bench(tmp_path, kind) as bench:
         said = bench.sh(f"echo begun; python3 -c 'import time; time.sleep(60)' {mark}", background=True, seconds=25)
         assert said == "job 1 runs in the background, for at most 25 s"
@@ -209,11 +211,11 @@ def test_one_in_the_background_is_looked_at_and_stopped(kind: str, tmp_path: Pat
 
 
 @in_each
-def test_a_look_can_wait_for_the_end_and_shows_metrics(kind: str, tmp_path: Path) -> None:
+def test_a_wait_gives_the_end_with_exit_code_output_and_metrics(kind: str, tmp_path: Path) -> None:
     row = '{"step": 7, "train_loss": 0.25, "note": "x", "huge": 1%s}' % ("0" * 400)
     with at_bench(tmp_path, kind) as bench:
         bench.sh(f"mkdir out; echo '{row}' > out/metrics.jsonl; sleep 1; echo the end; exit 4", background=True)
-        said = bench.say("look_at", id=1, wait_seconds=20)
+        said = bench.say("wait_for", id=1)
         assert said.startswith("FAILED: failed after") and "exit code 4" in said and "the end" in said
         assert "out/metrics.jsonl: step 7, train_loss 0.25\n" in said
         assert "0.25" in bench.sh("cat $BACKGROUND/1/out/metrics.jsonl")
@@ -227,7 +229,7 @@ def test_one_in_the_background_keeps_its_folder_while_others_work(kind: str, tmp
         bench.sh("for i in $(seq 40); do cat $SCRATCH/input.txt >> log.txt || exit 5; sleep 0.1; done", background=True)
         for _ in range(4):
             assert bench.sh("echo x >> mine.txt; ls $BACKGROUND/2").startswith("exit code 0")
-        assert bench.say("look_at", id=2, wait_seconds=20).startswith("exit code 0")
+        assert bench.say("wait_for", id=2).startswith("exit code 0")
         assert "40" in bench.sh("wc -l < $BACKGROUND/2/log.txt")
 
 
@@ -243,7 +245,7 @@ def test_there_are_only_so_many_at_once(tmp_path: Path) -> None:
 
 @in_each
 def test_all_end_with_the_work_however_it_ends(kind: str, tmp_path: Path) -> None:
-    mark, before = f"left-{tmp_path.name}-{kind}", threading.active_count()
+    mark, before = f"left-{mark_of(tmp_path)}-{kind}", threading.active_count()
     with pytest.raises(KeyboardInterrupt), at_bench(tmp_path, kind) as bench:
         bench.sh(f"echo on; python3 -c 'import time; time.sleep(60)' {mark}", background=True)
         until(bench, 1, "on")
@@ -279,17 +281,21 @@ def test_a_wait_ends_when_a_person_stops_the_run(tmp_path: Path) -> None:
         bench.sh("sleep 30", background=True)
         threading.Timer(0.3, bench.bench.stop.set).start()
         started = time.monotonic()
-        assert bench.say("look_at", id=1, wait_seconds=600).startswith("job 1: running")
+        said = bench.say("wait_for", id=1)
+        assert said.startswith("Not waited for any longer, the run is being stopped.\njob 1: running for ")
         assert time.monotonic() - started < 5
         assert not journal.standing(bench.bench.folder / "logs" / "9.run").alive
 
 
 def test_what_a_crash_does_to_each_tool(tmp_path: Path) -> None:
     with at_bench(tmp_path) as bench:
-        found = {name: bench.toolbox.kind(name) for name in ("run_command", "run_python", "look_at", "stop")}
+        found = {
+            name: bench.toolbox.kind(name) for name in ("run_command", "run_python", "look_at", "wait_for", "stop")
+        }
         again_ = [name for name in found if bench.toolbox.repeatable(name)]
-    assert found == {"run_command": "workspace", "run_python": "workspace", "look_at": "read-only", "stop": "workspace"}
-    assert again_ == ["look_at", "stop"]
+    looking = {"look_at": "read-only", "wait_for": "read-only"}
+    assert found == {"run_command": "workspace", "run_python": "workspace", **looking, "stop": "workspace"}
+    assert again_ == ["look_at", "wait_for", "stop"]
 
 
 def test_the_same_again_and_again_is_a_circle(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def full_session(bench: AtBench) -> None:
 def look(bench: AtBench, background: bool) -> dict[str, Any]:
     said = bench.say("run_python", code=LOOK, seconds=29, background=background)
     if background:
-        said = bench.say("look_at", id=2, wait_seconds=30)
+        said = bench.say("wait_for", id=2)
     assert said.startswith("exit code 0"), said
     folder = bench.bench.folder / ("background/2" if background else "scratch")
     return dict(json.loads((folder / "seen.json").read_text()))
@@ -139,7 +139,7 @@ def test_no_secret_of_the_environment_reaches_a_command(home: Path, kind: str) -
     with at_bench(home, kind) as bench:
         said = bench.sh("env; cat /proc/self/environ | tr '\\0' '\\n'")
         said += bench.say("run_python", code="import os\nprint(dict(os.environ))")
-        said += bench.sh("env", background=True) + bench.say("look_at", id=3, wait_seconds=20)
+        said += bench.sh("env", background=True) + bench.say("wait_for", id=3)
     assert said.count("SCRATCH=") == 3 and "SCRATCH'" in said
     assert "planted" not in said
     assert f"HOME={os.environ.get('HOME', '/nonexistent')}\n" not in said
