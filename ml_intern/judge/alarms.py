@@ -18,8 +18,9 @@ _FAR = 0.25  # of a simple predictor's distance from the best
 
 
 def too_good(metric: MetricSpec, value: float, simple: Mapping[str, float], paper: float | None) -> list[Guard]:
-    """An alarm where `value` is perfect and simple predictors (`simple`: name to score) are not nearly so; or where it
-    beats the paper's own number and leaves less than a quarter of the simple predictors' errors."""
+    """An alarm where `value` is perfect and simple predictors (`simple`: name to score) are not nearly so, or are so to
+    the last row, as where the inputs give the label away; or where it beats the paper's own number and leaves less than
+    a quarter of the simple predictors' errors."""
     best = ceiling(metric.name)
     if best is None or not simple:
         return []
@@ -27,6 +28,10 @@ def too_good(metric: MetricSpec, value: float, simple: Mapping[str, float], pape
     nearest = max(simple.values()) if higher else min(simple.values())
     told = ", ".join(f"a {name} reaches {reached:.3g}" for name, reached in simple.items())
     if math.isclose(value, best, abs_tol=1e-12):
+        if math.isclose(nearest, best, abs_tol=1e-12):
+            return [
+                _alarm(f"{metric.key} is perfect ({value:g}), and so is a simple predictor: is the label in the data?")
+            ]
         if abs(best - nearest) < _NEARLY_PERFECT * max(abs(best), 1.0):
             return []
         return [_alarm(f"{metric.key} is perfect ({value:g}); {told}")]

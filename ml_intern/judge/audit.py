@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 from ml_intern.errors import MlInternError
 from ml_intern.judge.evidence import Guard
+from ml_intern.judge.rounding import WAYS, rounded
 from ml_intern.judge.tables import write_table
 from ml_intern.plan.plan import AuditedMetric, Experiment
 from ml_intern.run.compute.base import Compute
@@ -33,6 +35,7 @@ _OTHER_AGE = 98_765
 _REORDERED = 1e-6  # what sums in another order may differ by
 _ENOUGH_ROWS = 2_000
 _MOST_PERMUTATIONS = 20
+_ROUNDED = 0.02  # of the way from chance to the best: what rounding may move
 _SLACK = 0.2  # of the way from chance to the best: how far above chance a score on wrong labels may lie
 
 
@@ -105,7 +108,26 @@ class Auditor:
             if not math.isclose(values[name], moved[name], rel_tol=_REORDERED, abs_tol=1e-9):
                 told = f"the same rows in another order give {moved[name]:g} instead of {values[name]:g}"
                 guards.append(_canary("order", name, told))
-        return guards
+        return [*guards, *self._of_the_digits(rows, values, chance)]
+
+    def _of_the_digits(self, rows: Rows, values: dict[str, float], chance: dict[str, float]) -> list[Guard]:
+        """A mark in the last digits, by which one variant's predictions could be marked down. Rounding moves a few rows
+        across a threshold or an edge between bins: what counts is a difference that every way of rounding makes."""
+        open_ones = list(self._experiment.audited)
+        fewest = _fewest(rows.labels, self._experiment.data.task)
+        seen: dict[str, list[float]] = {metric.name: [] for metric in open_ones}
+        for way in WAYS:
+            predictions = rounded(rows.predictions, rows.labels, way)
+            if predictions is None or not open_ones:
+                return []
+            found = self.values(Rows(predictions, rows.labels))
+            for metric in open_ones:
+                seen[metric.name].append(found[metric.name] - values[metric.name])
+            open_ones = [m for m in open_ones if _is_moved(m, values[m.name], chance[m.name], seen[m.name], fewest)]
+        return [
+            _canary("digits", m.name, f"without their last digits the predictions give {found[m.name]:g},"
+            f" with them {values[m.name]:g}") for m in open_ones
+        ]  # fmt: skip
 
     def _of_the_part(self, part: str, rows: Rows) -> tuple[Guard, ...]:
         with self._lock:
@@ -199,6 +221,18 @@ def _above_chance(metric: AuditedMetric, best: float, chance: float, wrong: floa
     if sign * (wrong - chance) <= _SLACK * abs(best - chance):
         return ""
     return f"on permuted labels it gives {wrong:g}, where chance is {chance:g}"
+
+
+def _is_moved(metric: AuditedMetric, value: float, chance: float, moves: Sequence[float], fewest: int) -> bool:
+    """Whether all moves go far to one side: farther than two of the `fewest` rows that weigh together can move it."""
+    room = max(abs(metric.best - chance), abs(metric.best - value))
+    limit = (_ROUNDED + 2 / fewest) * room
+    return min(moves) > limit or max(moves) < -limit
+
+
+def _fewest(labels: Sequence[Any], task: str) -> int:
+    """Rows of the rarest class; all rows where there are no classes."""
+    return min(Counter(map(str, labels)).values()) if task == "classification" else len(labels)
 
 
 def _canary(kind: str, name: str, told: str) -> Guard:

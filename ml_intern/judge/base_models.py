@@ -5,29 +5,73 @@ Knows nothing of how they came onto this machine.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ml_intern.errors import InputError
 from ml_intern.judge.evidence import Guard
+from ml_intern.judge.sketch import TensorSketch, sketch
 from ml_intern.judge.weights import hash_of, tensor_digests
-from ml_intern.plan.plan import StartingModel
+from ml_intern.plan.plan import Experiment, StartingModel
+from ml_intern.run.resources.broker import Provided
+
+_OF_A_MODEL = (
+    "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "preprocessor_config.json",
+    "processor_config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "chat_template.*",
+    "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece*.model",
+)  # fmt: skip
+_ROUNDING = 1e-7  # less than the last bit of a float32, relative to a whole tensor
+_HARDLY, _ONE_TENSOR = 5e-5, 1e-3  # relative to the whole model, and to any tensor of it: as a little noise moves them
 
 
 @dataclass(frozen=True)
 class BaseModel:
     """`tensors` is the hash of all of its tensors, empty where the plan does not know it; `digests` are those of each
-    tensor, where the files are at hand."""
+    tensor, where the files (`files`) are at hand."""
 
     name: str
     tensors: str
     digests: frozenset[str] = frozenset()
+    files: tuple[Path, ...] = field(default=(), repr=False)
 
     @property
     def shown(self) -> str:
         """As it stands in the evidence: id, revision, hash."""
         return f"{self.name} tensors:{self.tensors}" if self.tensors else self.name
+
+
+def with_fetched(experiment: Experiment, provided: Provided) -> list[StartingModel]:
+    """The plan's starting models; those that were fetched as a resource lie where they were put."""
+    fetched = {resource.id: resource.name for resource in experiment.resources if resource.kind == "model"}
+    return [
+        model.model_copy(update={"path": str((provided.models / fetched[model.id]).resolve())})
+        if provided.models is not None and not model.path and model.id in fetched
+        else model
+        for model in experiment.base_models
+    ]
+
+
+def all_at_hand(experiment: Experiment, models: Sequence[BaseModel]) -> bool:
+    """Whether every model that training may start from can be looked at."""
+    declared = {model.id for model in experiment.base_models}
+    fetched = {resource.id for resource in experiment.resources if resource.kind == "model"}
+    return fetched <= declared and all(model.files for model in models)
+
+
+def own_files(experiment: Experiment) -> list[Path]:
+    """Files of this machine that training starts from. Whatever else lies beside them is no script's business: of a
+    folder only what belongs to a model is among them, by its name, and nothing hidden."""
+    paths = [Path(model.path).expanduser().absolute() for model in experiment.base_models if model.path]
+    found = [one for path in paths for one in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    return [path for path in found if path.is_file() and (path in paths or _is_of_a_model(path.name))]
+
+
+def _is_of_a_model(name: str) -> bool:
+    return not name.startswith(".") and any(fnmatchcase(name, pattern) for pattern in _OF_A_MODEL)
 
 
 def find_base_models(models: Sequence[StartingModel]) -> tuple[BaseModel, ...]:
@@ -41,8 +85,9 @@ def _find(model: StartingModel) -> BaseModel:
     if not model.path:
         return BaseModel(name, model.tensors)
     path = Path(model.path).expanduser()
-    files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
-    found = [tensor_digests(file.resolve()) for file in files]  # caches hold links
+    files = [path] if path.is_file() else sorted(path.glob("[!.]*.safetensors"))
+    files = [file.resolve() for file in files]  # caches hold links
+    found = [tensor_digests(file) for file in files]
     digests = [digest for part in found if part is not None for digest in part]
     if not digests or None in found:
         raise InputError(f"The base model {model.id} has no weights in {path}.", "safetensors are wanted there")
@@ -50,12 +95,20 @@ def _find(model: StartingModel) -> BaseModel:
     if model.tensors and model.tensors != tensors:
         why = f"its tensors have the hash {tensors[:16]}…, the plan says {model.tensors[:16]}…"
         raise InputError(f"The base model {model.id} in {path} is not the plan's.", why)
-    return BaseModel(name, tensors, frozenset(digests))
+    return BaseModel(name, tensors, frozenset(digests), tuple(files))
 
 
-def untrained(tensors: str, digests: Sequence[str], models: Sequence[BaseModel]) -> list[Guard]:
-    """Weights that are a base model's although training was claimed: all of them, or a part of its tensors and no
-    other. `tensors` and `digests` are the run's."""
+def sketched(models: Sequence[BaseModel], key: str) -> tuple[TensorSketch, ...]:
+    """Sketches of all their tensors, to hold against those of a run."""
+    return tuple(one for model in models for file in model.files for one in sketch(file, key) or ())
+
+
+def untrained(
+    tensors: str, digests: Sequence[str], models: Sequence[BaseModel], sketches: Sequence[TensorSketch] = ()
+) -> list[Guard]:
+    """Weights that are a base model's although training was claimed: all of them, a part of its tensors and no other,
+    or its tensors but for rounding; and, as a word, those that are hardly further away than that. `tensors`, `digests`
+    and `sketches` are the run's."""
     guards = []
     for model in models:
         if tensors and tensors == model.tensors:
@@ -63,4 +116,39 @@ def untrained(tensors: str, digests: Sequence[str], models: Sequence[BaseModel])
         elif digests and model.digests.issuperset(digests):
             message = f"every tensor of the weights is one of {model.name}"
             guards.append(Guard(name="untrained weights", message=message))
+    if guards or not (changed := _moved(digests, models, sketches)):
+        return guards
+    names = ", ".join(model.name for model in models)
+    furthest = max(distance for distance, _ in changed)
+    whole = math.sqrt(sum(size * distance**2 for distance, size in changed) / sum(map(_size, digests)))
+    if furthest < _ROUNDING:
+        message = f"the weights are those of {names} but for rounding"
+        guards.append(Guard(name="untrained weights", message=message))
+    elif whole < _HARDLY and furthest < _ONE_TENSOR:
+        message = (
+            f"the weights are only {whole:.1g} of their size away from those of {names}: a little noise moves as far"
+        )
+        guards.append(Guard(name="hardly trained", message=message, fatal=False))
     return guards
+
+
+def _moved(
+    digests: Sequence[str], models: Sequence[BaseModel], sketches: Sequence[TensorSketch]
+) -> list[tuple[float, int]]:
+    """How far each tensor that is none of a starting model's has moved from one of them, and its size; empty where one
+    is like none of them."""
+    moved = {one.digest: one.moved for one in sketches}
+    known = frozenset[str]().union(*(model.digests for model in models))
+    found: list[tuple[float, int]] = []
+    for digest in digests:
+        if digest not in known:
+            distance = moved.get(digest.rsplit(" ", 1)[1][:12])
+            if distance is None:
+                return []
+            found.append((distance, _size(digest)))
+    return found
+
+
+def _size(digest: str) -> int:
+    """Numbers in the tensor of one of `judge.weights.tensor_digests`: type, shape, hash."""
+    return math.prod(json.loads(digest[digest.index("[") : digest.index("]") + 1]))

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from ml_intern.judge import statistics
 from ml_intern.judge.evidence import Evidence
-from ml_intern.judge.metrics import ceiling, is_metric
+from ml_intern.judge.looks import Look, look
+from ml_intern.judge.pairs import Pairs, at_ceiling, pair
 from ml_intern.judge.verdict import Outcome, Verdict
 from ml_intern.plan.plan import ClaimTest, Experiment, Plan
 
 _SIGN_FLIP_FROM = 8  # with fewer seeds an exact sign-flip test cannot reach 0.05 with room to spare
 _MIN_PAIRS = 3
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Values of each variant, by seed, for one test; `missing` says which seeds lack a value and why; `measured`
-    counts the seeds in which no crash stands in for a value."""
-
-    seeds: tuple[int, ...]
-    values: dict[str, tuple[float, ...]]
-    effects: tuple[float, ...]
-    missing: tuple[str, ...]
-    measured: int
-    trust: str
 
 
 def decide(plan: Plan, evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
@@ -45,20 +32,70 @@ def decide(plan: Plan, evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
 
 
 def needs_second_look(plan: Plan, experiment: Experiment, evidence: Sequence[Evidence]) -> bool:
-    """True when a second look was planned and more seeds could close a primary claim that the first left open."""
+    """True when a second look was planned and more seeds could close a primary claim that the first left open, or that
+    does not stand beside the plan's other primary claims."""
     if plan.scale == "smoke" or not experiment.seeds.extra:
         return False
     records = [r for r in evidence if r.experiment == experiment.id and r.phase == "confirm"]
     if len({record.seed for record in records}) > experiment.seeds.confirm:
         return True  # it was begun before an interruption
-    primary = [test for test in experiment.tests if test.primary and not _pair(experiment, test, records).missing]
+    primary = [test for test in experiment.tests if test.primary and not pair(experiment, test, records).missing]
     verdicts = [_judge(plan, experiment, test, records) for test in primary]
-    return any(verdict.outcome == "inconclusive" and verdict.effects for verdict in verdicts)
+    if any(verdict.outcome == "inconclusive" and verdict.effects for verdict in verdicts):
+        return True
+    return _falls_to_holm(plan, experiment, verdicts, evidence)
+
+
+def _falls_to_holm(plan: Plan, experiment: Experiment, own: Sequence[Verdict], evidence: Sequence[Evidence]) -> bool:
+    """Whether one of `own` stands alone but not among all primary claims. Those whose experiment comes later count as
+    if nothing spoke for them: no p value that they may still get asks more of this one."""
+    weakest = {verdict.claim: verdict for verdict in sorted(own, key=lambda verdict: verdict.p_value or 0.0)}
+    ids = [one.id for one in plan.experiments]
+    later = plan.experiments[ids.index(experiment.id) + 1 :]
+    waiting = {
+        test.claim
+        for one in later
+        for test in one.tests
+        if test.primary and test.kind not in ("failure", "measurement") and not _elsewhere(plan, one, test)
+    }
+    others = [verdict for verdict in decide(plan, evidence) if verdict.claim not in weakest]
+    family = [
+        verdict.model_copy(update={"p_value": 1.0})
+        if verdict.outcome == "not tested" and verdict.claim in waiting
+        else verdict
+        for verdict in (*weakest.values(), *others)
+    ]
+    adjusted = _with_holm(family)[: len(weakest)]
+    return any(one.outcome != other.outcome for one, other in zip(family, adjusted, strict=False))
+
+
+def _elsewhere(plan: Plan, experiment: Experiment, test: ClaimTest) -> str:
+    """Why a number of the paper's cannot be checked here: that takes the paper's own data, model and budget."""
+    if test.kind != "value" and (test.kind != "threshold" or plan.paper.task):
+        return ""
+    if plan.scale != "paper":
+        return "a value can be checked only at the paper's scale"
+    if experiment.setting != "same":
+        return f"a value can be checked only in the paper's own setting; this one is {experiment.setting}"
+    return ""
+
+
+def looks_of(plan: Plan, experiment: Experiment) -> tuple[int, float]:
+    """How often an experiment's seeds are looked at, at the most, and the level of the interval each time."""
+    looks = 2 if experiment.seeds.extra and plan.scale != "smoke" else 1
+    return looks, statistics.POCOCK_TWO_LOOKS if looks == 2 else 0.95
 
 
 def _judge(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequence[Evidence]) -> Verdict:
-    looks = 2 if experiment.seeds.extra and plan.scale != "smoke" else 1
-    level = statistics.POCOCK_TWO_LOOKS if looks == 2 else 0.95
+    seen = look(plan, experiment, test, records)
+    verdict = _judged(plan, experiment, test, records, seen)
+    if seen.left_out and verdict.effects:
+        return verdict.model_copy(update={"reason": f"{verdict.reason}; {seen.left_out}"})
+    return verdict
+
+
+def _judged(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequence[Evidence], seen: Look) -> Verdict:
+    looks, level = looks_of(plan, experiment)
     common: dict[str, Any] = {
         "claim": test.claim,
         "experiment": experiment.id,
@@ -75,12 +112,13 @@ def _judge(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequenc
         return Verdict(outcome="not tested", reason="its experiment has no confirmation run", **common)
     if fatal := sorted({f"{guard.name}: {guard.message}" for r in records for guard in r.guards if guard.fatal}):
         return Verdict(outcome="inconclusive", reason=f"a guard was raised: {fatal[0]}", **common)
-    of_scale = test.kind == "value" or (test.kind == "threshold" and not plan.paper.task)
-    if of_scale and plan.scale != "paper":
-        return Verdict(outcome="not tested", reason="a value can be checked only at the paper's scale", **common)
-    pairs = _pair(experiment, test, records)
+    if why := _elsewhere(plan, experiment, test):
+        return Verdict(outcome="not tested", reason=why, **common)
+    pairs = pair(experiment, test, seen.records)
     common |= {"seeds": pairs.seeds, "effects": pairs.effects, "trust": pairs.trust, "level": level}
     common["means"] = {name: statistics.mean(values) for name, values in pairs.values.items() if values}
+    if seen.missing:
+        return Verdict(outcome="inconclusive", reason=f"the run was broken off: {seen.missing}", **common)
     if pairs.missing:
         reason = f"{len(pairs.missing)} seeds gave no value ({pairs.missing[0]}), and the plan counts none out"
         return Verdict(outcome="inconclusive", reason=reason, **common)
@@ -97,71 +135,7 @@ def _judge(plan: Plan, experiment: Experiment, test: ClaimTest, records: Sequenc
     return _difference(test, pairs, level, common)
 
 
-def _pair(experiment: Experiment, test: ClaimTest, records: Iterable[Evidence]) -> _Pairs:
-    by_seed: dict[int, dict[str, Evidence]] = {}
-    for run in records:
-        by_seed.setdefault(run.seed, {})[run.variant] = run
-    values: dict[str, list[float]] = {name: [] for name in test.contrast}
-    seeds, effects, missing = [], [], []
-    trust, measured = "harness", 0
-    for seed in sorted(by_seed):
-        found: dict[str, float] = {}
-        crashed = False
-        for name in test.contrast:
-            record = by_seed[seed].get(name)
-            value, why, level = _value(record, test)
-            trust = level if level != "harness" else trust
-            if value is None and record is not None and experiment.crash == "worst":
-                value, crashed = _worst(test, by_seed), True
-            if value is None:
-                missing.append(f"seed {seed}, {name}: {why}")
-            else:
-                found[name] = value
-        if len(found) == len(test.contrast):
-            seeds.append(seed)
-            for name, value in found.items():
-                values[name].append(value)
-            effects.append(_effect(test, found))
-            measured += not crashed
-    by_name = {name: tuple(row) for name, row in values.items()}
-    return _Pairs(tuple(seeds), by_name, tuple(effects), tuple(missing), measured, trust)
-
-
-def _value(record: Evidence | None, test: ClaimTest) -> tuple[float | None, str, str]:
-    if record is None:
-        return None, "it was not run", "harness"
-    measured = record.metrics.get(test.metric.key)
-    if measured is None or measured.value is None or not math.isfinite(measured.value):
-        return None, record.detail or record.outcome, "harness"
-    return measured.value, "", measured.trust
-
-
-def _worst(test: ClaimTest, by_seed: dict[int, dict[str, Evidence]]) -> float | None:
-    """The worst value that any run of the experiment reached: what a crash counts as where the plan says so."""
-    all_values = [_value(record, test)[0] for runs in by_seed.values() for record in runs.values()]
-    finite = [value for value in all_values if value is not None]
-    if not finite:
-        return None
-    return min(finite) if test.higher_is_better else max(finite)
-
-
-def _effect(test: ClaimTest, values: dict[str, float]) -> float:
-    """Positive on the claimed side."""
-    if test.kind == "value":
-        return values[next(iter(test.contrast))] - (test.target or 0.0)
-    total = math.fsum(weight * _transformed(test, values[name]) for name, weight in test.contrast.items())
-    if test.kind == "threshold":
-        total -= test.target or 0.0
-    if test.kind in ("failure", "equivalence", "measurement"):
-        return total
-    return total if test.higher_is_better else -total
-
-
-def _transformed(test: ClaimTest, value: float) -> float:
-    return math.log10(max(value, 1e-12)) if test.transform == "log10" else value
-
-
-def _failure(test: ClaimTest, pairs: _Pairs, common: dict[str, Any]) -> Verdict:
+def _failure(test: ClaimTest, pairs: Pairs, common: dict[str, Any]) -> Verdict:
     """The one variant is beyond the floor, on the bad side, in (nearly) every seed."""
     name = next(iter(test.contrast))
     floor = test.floor if test.floor is not None else 0.0
@@ -175,14 +149,12 @@ def _failure(test: ClaimTest, pairs: _Pairs, common: dict[str, Any]) -> Verdict:
         outcome = "reproduced"
     elif high < 0.6:
         outcome = "not reproduced"
-    elif failing == 0:
-        outcome = "not reproduced" if len(values) >= 5 else "inconclusive"
     elif failing > len(values) / 2 and low > 0.4:
         outcome = "partly"
     return Verdict(outcome=outcome, reason=reason, effect=failing / len(values), low=low, high=high, **common)
 
 
-def _measurement(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, Any]) -> Verdict:
+def _measurement(test: ClaimTest, pairs: Pairs, level: float, common: dict[str, Any]) -> Verdict:
     """The mean with its interval; there is nothing that it could meet or miss."""
     low, high = statistics.t_interval(pairs.effects, level)
     mean = statistics.mean(pairs.effects)
@@ -190,7 +162,7 @@ def _measurement(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str,
     return Verdict(outcome="measured", reason=reason, effect=mean, low=low, high=high, **common)
 
 
-def _difference(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, Any]) -> Verdict:
+def _difference(test: ClaimTest, pairs: Pairs, level: float, common: dict[str, Any]) -> Verdict:
     effects = pairs.effects
     effect = statistics.mean(effects)
     low, high = statistics.t_interval(effects, level)
@@ -199,23 +171,29 @@ def _difference(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, 
         return _within(test, effects, level, common)
     if test.kind == "threshold":
         return _threshold(test, pairs, level, common)
-    if _at_ceiling(test, pairs):
+    if at_ceiling(test, pairs):
         return Verdict(outcome="inconclusive", reason="the metric is at its ceiling in every variant", **common)
     if all(value == 0 for value in effects):
         return Verdict(outcome="inconclusive", reason="the difference is exactly zero in every seed", **common)
     if test.kind == "equivalence":
         return _within(test, effects, level, common)
-    outcome, reason = _direction(test, effects, low, high, level)
+    if test.kind == "magnitude":
+        # The interval has to lie beyond the minimal effect, not beyond 0 alone.
+        common["p_value"] = max(common["p_value"], statistics.t_p_value(effects, test.minimal_effect))
+        outcome, reason = _magnitude(test, effects, low, high, level)
+    else:
+        outcome, reason = _direction(test, effects, low, high, level)
     needed = None
     if outcome == "inconclusive":
-        needed = statistics.seeds_needed(effects, 0.0, level)
+        aim = test.minimal_effect if test.kind == "magnitude" and low > 0 else 0.0
+        needed = statistics.seeds_needed(effects, aim, level)
         reason += f"; about {needed} seeds would decide it" if needed else "; no affordable number would decide it"
     return Verdict(outcome=outcome, reason=reason, needed_seeds=needed, **common)
 
 
 def _direction(test: ClaimTest, effects: Sequence[float], low: float, high: float, level: float) -> tuple[Outcome, str]:
     effect = statistics.mean(effects)
-    agrees = len(effects) < _SIGN_FLIP_FROM or statistics.sign_flip_p_value(effects) < 1 - level
+    agrees = _signs_agree(effects, level)
     text = f"the {level:.1%} interval of the effect is {low:.4g} to {high:.4g}"
     if low > 0 and agrees:
         if effect >= test.minimal_effect:
@@ -231,11 +209,32 @@ def _direction(test: ClaimTest, effects: Sequence[float], low: float, high: floa
     return "inconclusive", f"{text}: it includes 0"
 
 
-def _threshold(test: ClaimTest, pairs: _Pairs, level: float, common: dict[str, Any]) -> Verdict:
+def _magnitude(test: ClaimTest, effects: Sequence[float], low: float, high: float, level: float) -> tuple[Outcome, str]:
+    """As a direction, but the interval itself must exclude the minimal effect."""
+    outcome, reason = _direction(test, effects, low, high, level)
+    minimal = test.minimal_effect
+    if outcome not in ("reproduced", "partly"):
+        return outcome, reason
+    text = f"the {level:.1%} interval of the effect is {low:.4g} to {high:.4g}"
+    if high < minimal:
+        return "partly", f"{text}: on the claimed side, but all of it is below the minimal {minimal:g}"
+    if low <= minimal and minimal > 0:
+        return "inconclusive", f"{text}: above 0, but it includes the minimal effect {minimal:g}"
+    if not _signs_agree([effect - minimal for effect in effects], level):
+        return "inconclusive", f"{text}, but the exact sign-flip test about {minimal:g} does not agree"
+    return "reproduced", f"{text}: all of it reaches the minimal effect {minimal:g}" if minimal else reason
+
+
+def _signs_agree(effects: Sequence[float], level: float) -> bool:
+    """Whether the exact sign-flip test says so too, where there are enough seeds for it."""
+    return len(effects) < _SIGN_FLIP_FROM or statistics.sign_flip_p_value(effects) < 1 - level
+
+
+def _threshold(test: ClaimTest, pairs: Pairs, level: float, common: dict[str, Any]) -> Verdict:
     """One-sample t interval of the mean over fresh seeds against a fixed number. To lie exactly on it in every seed is
     to reach it: the interval of a metric at its ceiling has no width."""
     effects, low, high = pairs.effects, common["low"], common["high"]
-    agrees = len(effects) < _SIGN_FLIP_FROM or statistics.sign_flip_p_value(effects) < 1 - level
+    agrees = _signs_agree(effects, level)
     reached = sum(effect >= 0 for effect in effects)
     (values,) = pairs.values.values()
     bounds = statistics.t_interval(values, level)
@@ -268,16 +267,10 @@ def _within(test: ClaimTest, effects: Sequence[float], level: float, common: dic
     return Verdict(outcome="inconclusive", reason=f"{text}: it reaches across it", needed_seeds=needed, **common)
 
 
-def _at_ceiling(test: ClaimTest, pairs: _Pairs) -> bool:
-    if not is_metric(test.metric.name):
-        return False
-    best = ceiling(test.metric.name)
-    return all(value == best for values in pairs.values.values() for value in values)
-
-
 def _combined(parts: Sequence[Verdict]) -> Verdict:
-    """A claim tested in several places holds where it holds in each; `partly` where in some of them only. The numbers
-    are those of the part that speaks most against the claim; all parts stand in `parts`."""
+    """A claim tested in several places holds where it holds in each; `partly` where in some of them only; open where
+    one of them is, though what was refuted is said. The numbers are those of the part that is open, else of the one
+    that speaks most against the claim; all parts stand in `parts`."""
     if len(parts) == 1:
         return parts[0]
     criteria = [part for part in parts if part.outcome != "measured"]
@@ -285,7 +278,8 @@ def _combined(parts: Sequence[Verdict]) -> Verdict:
         return _with_parts(_combined(criteria), parts)
     outcomes = {part.outcome for part in parts}
     if open_parts := [part for part in parts if part.outcome == "inconclusive"]:
-        return _with_parts(open_parts[0], parts)
+        refuted = "".join(f"; not reproduced elsewhere: {p.reason}" for p in parts if p.outcome == "not reproduced")
+        return _with_parts(open_parts[0], parts, reason=f"{open_parts[0].reason}{refuted}")
     if len(outcomes) == 1:
         return _with_parts(max(parts, key=lambda part: part.p_value or 0.0), parts)
     if "not tested" in outcomes:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ml_intern.judge.evidence import Evidence, Guard
+from ml_intern.judge.environment import different_packages
+from ml_intern.judge.evidence import Evidence, Guard, NamesCheck
+from ml_intern.judge.lines import TooLong, bounded_lines
+from ml_intern.judge.nearness import nearly_the_same
+from ml_intern.judge.shared import same_but_for_additions
 from ml_intern.judge.splits import row_hashes
 from ml_intern.judge.tables import ARROW_NAME, file_hash, read_arrow
 
+_LONGEST_LINE, _MOST_LOGGED = 1_000_000, 200_000_000  # characters of a metrics.jsonl
 _MAX_STEPS_PER_SECOND = 200_000  # far above what one optimiser step on one core can reach
 
 
@@ -66,13 +72,29 @@ def with_group_guards(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     found: dict[str, list[Guard]] = {}
     for experiment in {record.experiment for record in evidence}:
         records = [r for r in evidence if r.experiment == experiment and r.phase == "confirm"]
-        found[experiment] = [*weights_without_effect(records), *different_n(records), *made_differently(records)]
+        found[experiment] = [
+            *weights_without_effect(records),
+            *same_but_for_additions(records),
+            *nearly_the_same(records),
+            *different_n(records),
+            *made_differently(records),
+            *different_packages(records),
+        ]
     return tuple(
         record.model_copy(update={"guards": (*record.guards, *found[record.experiment])})
         if record.phase == "confirm" and found[record.experiment]
         else record
         for record in evidence
     )
+
+
+def names_matter(check: NamesCheck | None) -> list[Guard]:
+    """What the canary of names means for each run of an experiment."""
+    if check is not None and check.outcome == "differ":
+        return [Guard(name="variant by name", message=check.said)]
+    if check is not None and check.outcome == "names only":
+        return [Guard(name="variant by name", message=check.said, fatal=False)]
+    return []
 
 
 def scripts_changed(frozen: Mapping[str, str], folder: Path) -> list[Guard]:
@@ -129,13 +151,47 @@ def too_fast(metrics: Path, wall_seconds: float) -> list[Guard]:
     return []
 
 
+def diverged(metrics: Path) -> list[Guard]:
+    """A loss whose last value in the log is NaN or infinite, with the step from which on it was. It is told, and takes
+    nothing out of a verdict: the scores speak for themselves."""
+    since: dict[str, object] = {}
+    for number, row in enumerate(read_metrics(metrics), start=1):
+        for key, value in row.items():
+            if "loss" in key.lower() and isinstance(value, int | float):
+                if not _is_finite(value):
+                    since.setdefault(key, row.get("step", number))
+                else:
+                    since.pop(key, None)
+    told = ", ".join(f"{key} is not finite from step {step} on" for key, step in since.items())
+    return [Guard(name="diverged", message=told[:500], fatal=False)] if told else []
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return True
+
+
 def read_metrics(path: Path, limit: int = 20_000) -> list[dict[str, Any]]:
     """Rows of a `metrics.jsonl` that a script wrote; lines that are no JSON object are passed over."""
+    return _logged(path, limit)[0]
+
+
+def unread_log(path: Path) -> list[Guard]:
+    """A `metrics.jsonl` that was not read to its end, since no log has such lines. It is told, as `diverged` is."""
+    why = _logged(path)[1]
+    message = f"metrics.jsonl is read no further: {why}"
+    return [Guard(name="unread log", message=message, fatal=False)] if why else []
+
+
+def _logged(path: Path, limit: int = 20_000) -> tuple[list[dict[str, Any]], str]:
+    """Rows, and why there are no more of them."""
     rows: list[dict[str, Any]] = []
     if not path.is_file() or path.is_symlink():
-        return rows
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
+        return rows, ""
+    try:
+        for line in bounded_lines(path, _LONGEST_LINE, _MOST_LOGGED):
             try:
                 row = json.loads(line[:10_000])
             except (ValueError, RecursionError):
@@ -144,4 +200,6 @@ def read_metrics(path: Path, limit: int = 20_000) -> list[dict[str, Any]]:
                 rows.append(row)
             if len(rows) >= limit:
                 break
-    return rows
+    except TooLong as error:
+        return rows, str(error)
+    return rows, ""

@@ -10,8 +10,9 @@ from typing import Any
 from ml_intern.judge.audit import Auditor
 from ml_intern.judge.base_models import BaseModel
 from ml_intern.judge.baselines import Baselines
-from ml_intern.judge.evidence import Phase
+from ml_intern.judge.evidence import Guard, NamesCheck, Phase
 from ml_intern.judge.metrics import OUTSIDE
+from ml_intern.judge.sketch import TensorSketch
 from ml_intern.judge.splits import Split
 from ml_intern.plan.plan import Experiment, MetricSpec
 from ml_intern.run.resources.broker import Provided
@@ -20,7 +21,10 @@ from ml_intern.run.resources.broker import Provided
 @dataclass(frozen=True)
 class Job:
     """What one run needs. `data` holds train/ and validation/; `table` and `split` stay with the harness.
-    `recorded`: its evidence goes into the ledger, so what a crash of the harness left of it may be taken over."""
+    `recorded`: its evidence goes into the ledger, so what a crash of the harness left of it may be taken over. `start`:
+    sketches of the base models; None where training may start from one that cannot be looked at. `names`: what is known
+    of these scripts' use of the variants' names. `canary`: whether predictions from scrambled weights are held against
+    its own."""
 
     run_id: str
     experiment: Experiment
@@ -43,9 +47,13 @@ class Job:
     proxy: Path | None
     auditor: Auditor | None
     base_models: tuple[BaseModel, ...]
+    start: tuple[TensorSketch, ...] | None
+    names: NamesCheck | None
+    canary: bool
+    warnings: tuple[Guard, ...]  # of its split
     baselines: Baselines
     papers_numbers: Mapping[str, float]
-    on_start: Callable[[Path], None]
+    on_start: Callable[[Path, str], None]  # where its curve grows; the hash of its inputs, if it is recorded
 
 
 def scored_metrics(experiment: Experiment, phase: Phase) -> tuple[MetricSpec, ...]:

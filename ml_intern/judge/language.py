@@ -6,12 +6,12 @@ Knows nothing of tokens; those are the business of `text/score_texts.py`, which 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from ml_intern.errors import MlInternError
 from ml_intern.judge.evidence import Guard
 from ml_intern.plan.plan import Experiment
+from ml_intern.session.copies import copy_file
 
 SCORER = Path(__file__).parent / "text" / "score_texts.py"
 # All that is taken of a transformers folder: weights without code, configuration, tokenizer.
@@ -54,7 +54,7 @@ def take_model(out: Path, folder: Path) -> None:
     for name in MODEL_FILES:
         source = out / name
         if source.is_file() and not source.is_symlink():
-            shutil.copyfile(source, folder / name)
+            copy_file(source, folder / name)
     for name in ("config.json", "tokenizer_config.json"):
         if (folder / name).exists():
             _refuse_code(folder / name)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ml_intern.errors import MlInternError
 from ml_intern.judge.evidence import Evidence
+from ml_intern.judge.tables import file_hash
 
 GENESIS = "0" * 64
 
@@ -78,6 +79,18 @@ def read_ledger(path: Path) -> tuple[Evidence, ...]:
         out.append(evidence)
         previous = stated
     return tuple(out)
+
+
+def lost_files(records: Iterable[Evidence], predictions: Path) -> Iterator[tuple[str, str]]:
+    """(run, name beneath `predictions`) of the files that are gone, or are not what they were when they were named."""
+    known: dict[tuple[str, str], bool] = {}  # runs of one split share their labels
+    for evidence in records:
+        for named in (*evidence.predictions.values(), *evidence.labels.values()):
+            if named not in known:
+                path = predictions / named[0]
+                known[named] = path.is_file() and file_hash(path) == named[1]
+            if not known[named]:
+                yield evidence.run_id, named[0]
 
 
 def _broken(path: Path, number: int, why: str) -> MlInternError:

@@ -12,33 +12,56 @@ from typing import Any
 
 from ml_intern.judge import guards, language
 from ml_intern.judge.alarms import too_good
+from ml_intern.judge.answers import answers
 from ml_intern.judge.audit import Audited, Rows
 from ml_intern.judge.base_models import untrained
 from ml_intern.judge.evidence import Evidence, Guard, Measured
 from ml_intern.judge.job import Job, predicted_metrics, scored_metrics
+from ml_intern.judge.lines import TooLong, bounded_lines
 from ml_intern.judge.metrics import OUTSIDE, PredictionError, chance_level, counted, score
-from ml_intern.judge.steps import has_checkpoint, is_resumed, prediction, resumed, sealed_rows, training
+from ml_intern.judge.model_files import beside_weights
+from ml_intern.judge.nearness import curve_hash
+from ml_intern.judge.scramble import ASIDE, weights_matter
+from ml_intern.judge.sketch import kept, sketch
+from ml_intern.judge.steps import (
+    CAME,
+    came_along,
+    has_checkpoint,
+    is_resumed,
+    prediction,
+    resumed,
+    sealed_rows,
+    training,
+)
 from ml_intern.judge.tables import file_hash, save_lines
 from ml_intern.judge.weights import count_parameters, hash_of, tensor_digests
 from ml_intern.run import journal
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.spec import RunResult, RunSpec
 
+_LONGEST_PREDICTION, _MOST_PREDICTED = 16_000_000, 500_000_000  # characters of a line, and of all of them
+
 
 def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     """Carries out `job`. A run that fails is evidence too; only a run that cannot be started raises."""
-    spec = _lay_out(job, training(job))
-    job.on_start(job.folder / "out" / "metrics.jsonl")
+    spec = lay_out(job, training(job))
+    job.on_start(job.folder / "out" / "metrics.jsonl", spec.inputs if job.recorded else "")
     before = _tampered(job)
     trained = compute.execute(spec, stop)
-    found = [*before, *_tampered(job), *guards.files_outside(job.folder, ("out", "cwd", "train.log", "train.run"))]
+    found = [
+        *before,
+        *_tampered(job),
+        *guards.files_outside(job.folder, ("out", "cwd", "train.log", "train.run", CAME)),
+    ]
+    found += guards.diverged(job.folder / "out" / "metrics.jsonl")
+    found += guards.unread_log(job.folder / "out" / "metrics.jsonl")
     if trained.outcome != "ok":
         return _evidence(job, compute, trained, [], found)
     results = [trained]
     if is_resumed(spec):
-        found.append(
-            Guard(name="resumed", message="training was broken off and went on from its checkpoint", fatal=False)
-        )
+        where = " on another machine, and went on here" if (job.folder / CAME).exists() else " and went on"
+        message = f"training was broken off{where} from its checkpoint"
+        found.append(Guard(name="resumed", message=message, fatal=False))
     else:  # its clock and its steps began before
         found += guards.too_fast(job.folder / "out" / "metrics.jsonl", trained.wall_seconds)
     if tensor_digests(job.folder / "out" / "model.safetensors") is None:
@@ -53,6 +76,10 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     except PredictionError as error:
         found.append(Guard(name="bad predictions", message=str(error), fatal=False))
         return _evidence(job, compute, results[-1], results, found, "invalid", str(error))
+    scrambled, raised = "", list[Guard]()
+    if job.canary and by_row and job.experiment.data.task != "language-model":
+        scrambled, raised = weights_matter(job, compute, stop, by_row, results[-1], _read_predictions)
+    found += raised
     simple, alarms = _held_against(job, metrics)
     found += alarms
     audited, released = _audit(job, by_row)
@@ -60,10 +87,11 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     found += released
     saved, labels = _save_predictions(job, by_row)
     record = _evidence(job, compute, trained, results, found, metrics=metrics)
-    return record.model_copy(update={"predictions": saved, "labels": labels, "baselines": simple})
+    added = {"predictions": saved, "labels": labels, "baselines": simple, "answers": _answers(job, by_row)}
+    return record.model_copy(update={**added, "scrambled": scrambled})
 
 
-def _lay_out(job: Job, spec: RunSpec) -> RunSpec:
+def lay_out(job: Job, spec: RunSpec) -> RunSpec:
     """An empty output folder; or, after a crash, the one that the same training fills, or goes on to fill. Gives the
     training as it is to be started."""
     going_on = resumed(spec)
@@ -71,12 +99,16 @@ def _lay_out(job: Job, spec: RunSpec) -> RunSpec:
     for one in (spec, going_on):
         if known.is_of(one):
             # It may have come that far, too, or half of the way.
-            journal.forget(job.folder / "predict.run")
-            shutil.rmtree(job.folder / "predict", ignore_errors=True)
-            (job.folder / "predict.log").unlink(missing_ok=True)
+            for place in ("predict", ASIDE):
+                journal.forget(job.folder / f"{place}.run")
+                shutil.rmtree(job.folder / place, ignore_errors=True)
+                (job.folder / f"{place}.log").unlink(missing_ok=True)
             return one
     journal.end_all(job.folder)
-    if known.digest in (spec.digest(), going_on.digest()) and known.result is None and has_checkpoint(job):
+    stopped = known.result is None or known.result.outcome == "killed"
+    ours = known.digest in (spec.digest(), going_on.digest()) and stopped
+    theirs = job.recorded and not known.digest and came_along(job, spec)
+    if (ours or theirs) and has_checkpoint(job):
         return going_on
     if job.folder.exists():
         shutil.rmtree(job.folder)
@@ -130,18 +162,24 @@ def _read_predictions(path: Path, rows: int) -> list[Any]:
     if not path.is_file() or path.is_symlink():
         raise PredictionError("predict.py wrote no predictions.")
     predictions = []
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
+    try:
+        for number, line in enumerate(bounded_lines(path, _LONGEST_PREDICTION, _MOST_PREDICTED), start=1):
             if number > rows:
                 raise PredictionError(f"predict.py wrote more than {rows} lines for {rows} rows.")
-            try:
-                predictions.append(json.loads(line)["prediction"])
-            except (ValueError, KeyError, TypeError, RecursionError):
-                what = f"Line {number} of the predictions is not a JSON object with 'prediction'."
-                raise PredictionError(what) from None
+            predictions.append(_prediction(number, line))
+    except TooLong as error:
+        raise PredictionError("The predictions are too long.", f"{error}", "Write fewer digits, or less.") from None
     if len(predictions) != rows:
         raise PredictionError(f"predict.py wrote {len(predictions)} lines for {rows} rows.")
     return predictions
+
+
+def _prediction(number: int, line: str) -> Any:
+    try:
+        return json.loads(line)["prediction"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        what = f"Line {number} of the predictions is not a JSON object with 'prediction'."
+        raise PredictionError(what) from None
 
 
 def _score(job: Job, predictions: Mapping[int, Any]) -> dict[str, Measured]:
@@ -157,6 +195,11 @@ def _score(job: Job, predictions: Mapping[int, Any]) -> dict[str, Measured]:
             value, n = score(metric.name, given, wanted), counted(metric.name, given, wanted)
             out[metric.key] = Measured(value=value, n=n, chance=chance_level(metric.name, wanted))
     return out
+
+
+def _answers(job: Job, predictions: Mapping[int, Any]) -> dict[str, str] | None:
+    labels = job.table.column(job.experiment.data.label).to_pylist()
+    return answers(predictions, labels) if predictions else None
 
 
 def _held_against(job: Job, metrics: Mapping[str, Measured]) -> tuple[dict[str, dict[str, float]], list[Guard]]:
@@ -248,7 +291,9 @@ def _evidence(
     steps = results or [told]
     digests = tensor_digests(weights)
     tensors = hash_of(digests) if digests is not None else ""
-    found = [*found, *untrained(tensors, digests or (), job.base_models)]
+    sketches = (sketch(weights, job.plan, job.start) or ()) if job.start is not None else ()
+    found = [*found, *job.warnings, *guards.names_matter(job.names)]
+    found += untrained(tensors, digests or (), job.base_models, sketches)
     blank = {m.key: Measured(value=None, n=0) for m in scored_metrics(job.experiment, job.phase)}
     log = f"{told.detail}\n{told.tail[-1500:]}".strip() if told.outcome != "ok" else ""
     return Evidence.model_validate(
@@ -268,6 +313,10 @@ def _evidence(
             "data": job.data_hash,
             "weights": file_hash(weights) if has_weights else "",
             "tensors": tensors,
+            "sketch": kept(sketches),
+            "model_files": beside_weights(job.folder / "out"),
+            "curve": curve_hash(guards.read_metrics(job.folder / "out" / "metrics.jsonl")),
+            "names": job.names,
             "base_models": tuple(model.shown for model in job.base_models),
             "environment": job.environment,
             "hardware": compute.hardware,

@@ -13,6 +13,10 @@ class PredictionError(MlInternError):
     """Predictions of the wrong number, type or shape, or that are not finite."""
 
 
+class LabelsError(PredictionError):
+    """Labels on which a metric has no value, whatever is predicted."""
+
+
 Task = str
 _BINS = 15
 # Measured from outside the run, one number each: seconds and MiB of the training step, numbers in the weights. Seconds
@@ -26,14 +30,13 @@ def score(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> float
     classification predicts class probabilities (labels: class numbers), regression numbers, sequence strings;
     language-model gives {"nll", "tokens"} of each text (labels: the texts), see `text/score_texts.py`. Its losses are
     nats per token of the model's own tokenizer, so they compare only models with the same one; bits per byte compare
-    any. Raises PredictionError; an unknown name is a KeyError.
+    any. Raises PredictionError, or LabelsError where predictions have no part in it; an unknown name is a KeyError.
     """
     base, _, option = name.partition(":")
     task, _, function = _METRICS[base]
     if len(predictions) != len(labels):
         raise PredictionError(f"There are {len(predictions)} predictions for {len(labels)} rows.")
-    if not labels:
-        raise PredictionError("There are no rows to score.")
+    check_labels(name, labels)
     if task == "classification":
         value = function(*_probabilities(predictions, labels), option)
     elif task == "regression":
@@ -45,6 +48,23 @@ def score(name: str, predictions: Sequence[Any], labels: Sequence[Any]) -> float
     if not math.isfinite(value):
         raise PredictionError(f"The metric {name} is not finite.")
     return float(value)
+
+
+def check_labels(name: str, labels: Sequence[Any]) -> None:
+    """Raises LabelsError where metric `name` has no value on rows with these labels. Needs no predictions, so what
+    cannot be measured is known before anything runs."""
+    base = name.partition(":")[0]
+    task = _METRICS[base][0]
+    if not labels:
+        raise LabelsError("There are no rows to score.")
+    if task == "classification":
+        _check_classes(labels)
+        if base == "auc" and len({int(label) for label in labels}) < 2:
+            raise LabelsError("AUC needs rows of at least two classes.", f"all are of class {labels[0]}")
+    elif task == "regression":
+        _check_numbers(labels, must_differ=base == "r2")
+    elif task == "language-model" and not sum(_sizes(labels)):
+        raise LabelsError("There is no text to score.")
 
 
 def is_metric(name: str) -> bool:
@@ -80,13 +100,15 @@ def higher_is_better(name: str) -> bool:
 
 
 def chance_level(name: str, labels: Sequence[Any]) -> float | None:
-    """What a predictor that ignores its input reaches: the class shares, or the mean. None where it has no meaning."""
+    """What a predictor that ignores its input reaches on these rows: with their class shares, or their mean. None where
+    it has no meaning."""
     import numpy as np
 
     base = name.partition(":")[0]
     task = _METRICS[base][0]
     if task == "classification":
-        classes = int(max(labels)) + 1
+        _check_classes(labels)
+        classes = max(2, max(int(label) for label in labels) + 1)  # rows of class 0 alone are of two classes, too
         shares = [sum(int(label) == k for label in labels) / len(labels) for k in range(classes)]
         return score(name, [shares] * len(labels), labels)
     if task == "regression":
@@ -98,12 +120,38 @@ def ceiling(name: str) -> float | None:
     """The best value a metric can take, where it has one."""
     if name in OUTSIDE:
         return None
-    base = name.partition(":")[0]
-    if base in ("accuracy", "balanced_accuracy", "f1", "auc", "r2", "exact_match", "token_accuracy"):
-        return 1.0
-    if base == "perplexity":
-        return 1.0
-    return 100.0 if base in ("bleu", "chrf") else 0.0
+    return _CEILINGS[name.partition(":")[0]]
+
+
+def _check_classes(labels: Sequence[Any]) -> None:
+    """Raises LabelsError for labels that are no class numbers: -1 would be scored as the last class."""
+    odd = [label for label in labels if not _is_class(label)]
+    if odd:
+        raise LabelsError(
+            "The labels of a classification must be whole numbers from 0 on.",
+            f"one of them is {odd[0]!r}"[:200],
+            "Number the classes 0, 1, 2, … in data.py: -1 and 1 become 0 and 1, names become numbers.",
+        )
+
+
+def _is_class(label: Any) -> bool:
+    try:
+        return label.isdecimal() if isinstance(label, str) else bool(int(label) == label and label >= 0)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _check_numbers(labels: Sequence[Any], must_differ: bool) -> None:
+    import numpy as np
+
+    try:
+        wanted = np.asarray(labels, dtype=float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise LabelsError("The labels of a regression must be numbers.", str(error)) from None
+    if not np.isfinite(wanted).all():
+        raise LabelsError("A label is NaN or infinite, or missing.", next="Leave such rows out in data.py.")
+    if must_differ and ((wanted - wanted.mean()) ** 2).sum() == 0:
+        raise LabelsError("R² needs labels that differ.")
 
 
 def _probabilities(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, Any]:
@@ -111,9 +159,9 @@ def _probabilities(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[A
 
     try:
         matrix = np.asarray(predictions, dtype=float)
-        classes = np.asarray(labels, dtype=int)
     except (TypeError, ValueError, OverflowError) as error:
         raise PredictionError("Predictions must be lists of class probabilities.", str(error)) from None
+    classes = np.asarray(labels, dtype=int)
     if matrix.ndim != 2 or matrix.shape[1] < 2:
         raise PredictionError("Predictions must be lists of class probabilities, all of one length.")
     if not np.isfinite(matrix).all():
@@ -130,9 +178,9 @@ def _numbers(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, An
 
     try:
         predicted = np.asarray(predictions, dtype=float)
-        wanted = np.asarray(labels, dtype=float)
     except (TypeError, ValueError, OverflowError) as error:
         raise PredictionError("Predictions must be numbers.", str(error)) from None
+    wanted = np.asarray(labels, dtype=float)
     if predicted.shape != wanted.shape:
         raise PredictionError(f"Predictions have shape {predicted.shape}, labels {wanted.shape}.")
     if not np.isfinite(predicted).all():
@@ -150,16 +198,20 @@ def _strings(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[list[st
 
 def _likelihoods(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[list[tuple[float, int]], list[int]]:
     """[(nats, tokens)] and the bytes of each text; whitespace at either end of a text is not scored."""
-    sizes = [len(str(label).strip().encode()) for label in labels]
+    sizes = _sizes(labels)
     try:
         found = [(float(row["nll"]), int(row["tokens"])) for row in predictions]
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise PredictionError("A text's likelihood must be an object with nll and tokens.", str(error)) from None
     if not all(math.isfinite(nll) and nll >= 0 and tokens >= 0 for nll, tokens in found):
         raise PredictionError("A text's likelihood is NaN, infinite or above 1.")
-    if not sum(sizes) or not sum(tokens for _, tokens in found):
-        raise PredictionError("There is no text to score.")
+    if not sum(tokens for _, tokens in found):
+        raise PredictionError("There is no token to score.")
     return found, sizes
+
+
+def _sizes(texts: Sequence[Any]) -> list[int]:
+    return [len(str(text).strip().encode()) for text in texts]
 
 
 def _token_loss(likelihoods: list[tuple[float, int]], _sizes: list[int], _: str) -> float:
@@ -192,19 +244,21 @@ def _f1(p: Any, y: Any, _: str) -> float:
 
 
 def _auc(p: Any, y: Any, _: str) -> float:
+    """Area under the ROC curve. With more than two probabilities, the mean over the classes that the rows have of each
+    class against the rest; a class that no row is of has no curve and does not count."""
+    import numpy as np
     from sklearn.metrics import roc_auc_score
 
-    if len(set(y.tolist())) < 2:
-        raise PredictionError("AUC needs rows of at least two classes.")
     if p.shape[1] == 2:
         return float(roc_auc_score(y, p[:, 1]))
-    return float(roc_auc_score(y, p / p.sum(1, keepdims=True), multi_class="ovr", labels=range(p.shape[1])))
+    p = p / p.sum(1, keepdims=True)
+    return float(np.mean([roc_auc_score(y == k, p[:, k]) for k in sorted(set(y.tolist()))]))
 
 
 def _log_loss(p: Any, y: Any, _: str) -> float:
     import numpy as np
 
-    return float(-np.log(np.clip(p[np.arange(len(y)), y], 1e-12, 1)).mean())
+    return float(0.0 - np.log(np.clip(p[np.arange(len(y)), y], 1e-12, 1)).mean())  # never -0
 
 
 def _binned(p: Any, y: Any, option: str) -> list[tuple[float, float, float]]:
@@ -241,10 +295,7 @@ def _mae(p: Any, y: Any, _: str) -> float:
 
 
 def _r2(p: Any, y: Any, _: str) -> float:
-    spread = float(((y - y.mean()) ** 2).sum())
-    if spread == 0:
-        raise PredictionError("R² needs labels that differ.")
-    return 1 - float(((p - y) ** 2).sum()) / spread
+    return 1 - float(((p - y) ** 2).sum()) / float(((y - y.mean()) ** 2).sum())
 
 
 def _exact_match(p: list[str], y: list[str], _: str) -> float:
@@ -293,4 +344,12 @@ _METRICS: dict[str, tuple[Task, bool, Callable[[Any, Any, str], float]]] = {
     "perplexity": ("language-model", False, _perplexity),
     "bits_per_byte": ("language-model", False, _bits_per_byte),
     "masked_lm_loss": ("language-model", False, _token_loss),
+}
+
+_CEILINGS: dict[str, float] = {
+    **{name: 0.0 for name, (_, higher, _) in _METRICS.items() if not higher},
+    **{name: 1.0 for name, (_, higher, _) in _METRICS.items() if higher},
+    "bleu": 100.0,
+    "chrf": 100.0,
+    "perplexity": 1.0,
 }

@@ -10,10 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_intern.judge.evidence import Guard
+from ml_intern.judge.leaks import almost_classes, almost_numbers, share_inside
 from ml_intern.judge.tables import DataError
 from ml_intern.plan.plan import DataSpec
 
 _FIXED_SEED = 20240101
+_FEW_TRAIN, _MANY_TESTS = 4_000, 1_000  # rows that are compared, all with all
+_MANY_TRAIN, _FEW_TESTS = 20_000, 200  # of a larger table; the same work
+_ON_A_LINE = 0.1  # share of sealed rows; by chance it is 0.014
+_PUNCTUATION = ".,;:!?…\"'“”‘’()"
+_SENTENCE = 3  # words of letters
 
 
 @dataclass(frozen=True)
@@ -133,41 +139,59 @@ def _shared_rows(table: Any, data: DataSpec, split: Split) -> list[Guard]:
 
 
 def _near_duplicates(table: Any, data: DataSpec, split: Split) -> list[Guard]:
-    """Numeric arrays: sealed rows at under 2 % of the typical nearest-neighbour distance from a training row."""
+    """Numeric arrays: sealed rows at under 2 % of the typical nearest-neighbour distance from a training row. Points on
+    a line or a curve come as near by chance: there, and where labels are numbers, more of them are wanted."""
     import numpy as np
 
-    if data.task != "classification":
+    if data.task not in ("classification", "regression"):
         return []
     arrays = [numeric(table, column) for column in data.inputs]
     if any(array is None for array in arrays):
         return []
     matrix = np.concatenate([array for array in arrays if array is not None], axis=1)
-    if matrix.shape[1] < 4:
-        return []
-    train, test = matrix[list(split.train)][:4000], matrix[list(split.test)][:1000]
+    generator = np.random.default_rng(0)
+    tests, trains = (_MANY_TESTS, _FEW_TRAIN) if len(split.train) <= _FEW_TRAIN else (_FEW_TESTS, _MANY_TRAIN)
+    rows = generator.permutation(split.test)[:tests]
+    train, test = matrix[generator.permutation(split.train)[:trains]], matrix[rows]
     nearest = _nearest(test, train)
     # Were most sealed rows copies, their own median would hide it: the distance inside training counts too.
-    typical = max(np.median(nearest), np.median(_nearest(train[:500], train, itself=True)))
-    return _close([split.test[row] for row in np.flatnonzero(nearest < 0.02 * typical)], len(test))
+    typical = max(np.median(nearest), np.median(_nearest(train[:200], train, itself=True)))
+    by_chance = _ON_A_LINE if matrix.shape[1] < 4 or data.task == "regression" else 0.0
+    near = sorted(int(row) for row in rows[nearest < 0.02 * typical])
+    return _close(near, len(test), max(0.01, by_chance)) if len(near) > by_chance * len(test) else []
 
 
 def _same_words(table: Any, data: DataSpec, split: Split) -> list[Guard]:
-    """Texts: sealed rows that differ from a training row in case and spaces only."""
+    """Texts: sealed rows that differ from a training row in case and spaces only; or, with the same label, in the
+    punctuation of a sentence."""
     columns = [table.column(column).to_pylist() for column in data.inputs]
     if not all(isinstance(value, str) for column in columns for value in column):
         return []
-    folded = [tuple(" ".join(text.casefold().split()) for text in row) for row in zip(*columns, strict=True)]
-    known = {folded[row] for row in split.train}
-    exact = {tuple(column[row] for column in columns) for row in split.train}
-    found = [row for row in split.test if folded[row] in known and tuple(c[row] for c in columns) not in exact]
+    texts = list(zip(*columns, strict=True))
+    own = data.label in data.inputs  # a language model's texts
+    labels = [None if own else repr(label) for label in table.column(data.label).to_pylist()]
+    folded = [tuple(" ".join(text.casefold().split()) for text in row) for row in texts]
+    bare = [(tuple(map(_without_punctuation, row)), label) for row, label in zip(folded, labels, strict=True)]
+    exact = {texts[row] for row in split.train}
+    known = {folded[row] for row in split.train}, {bare[row] for row in split.train}
+    found = [
+        row for row in split.test if texts[row] not in exact and (folded[row] in known[0] or bare[row] in known[1])
+    ]
     return _close(found, len(split.test))
 
 
-def _close(rows: Sequence[int], of: int) -> list[Guard]:
+def _without_punctuation(text: str) -> str:
+    """Of a sentence; in short texts, as sums and codes are, every sign may count."""
+    words = [word.strip(_PUNCTUATION) for word in text.split()]
+    words = [word for word in words if word]
+    return " ".join(words) if sum(word.isalpha() for word in words) >= _SENTENCE else text
+
+
+def _close(rows: Sequence[int], of: int, many: float = 0.01) -> list[Guard]:
     if not rows:
         return []
     message = f"{len(rows)} sealed rows almost equal a training row: {', '.join(map(str, rows[:5]))}"
-    return [Guard(name="leak: near duplicates", message=message, fatal=len(rows) > 0.01 * of)]
+    return [Guard(name="leak: near duplicates", message=message, fatal=len(rows) > many * of)]
 
 
 def _nearest(rows: Any, train: Any, itself: bool = False) -> Any:
@@ -210,7 +234,30 @@ def _label_columns(table: Any, data: DataSpec) -> list[Guard]:
         elif revealing := _revealing_components(numeric(table, column), labels):
             message = f"input column {column!r} gives the label away in component {', '.join(map(str, revealing[:5]))}"
             guards.append(Guard(name="leak: label in inputs", message=message))
+        else:
+            guards += _almost_label(table, data, column)
     return guards
+
+
+def _almost_label(table: Any, data: DataSpec, column: str) -> list[Guard]:
+    """What gives the label away but for noise: fatal where there is hardly any, and it is not all that there is."""
+    if data.task == "sequence":
+        inside = share_inside(table.column(column).to_pylist(), table.column(data.label).to_pylist())
+        what = f"the label stands in {inside:.0%} of the texts of input column {column!r}"
+        return [Guard(name="label within inputs", message=what, fatal=False)] if inside > 0.95 else []
+    matrix, labels = numeric(table, column), numeric(table, data.label)
+    if matrix is None or labels is None or labels.shape[1] != 1:
+        return []
+    alone = len(data.inputs) == 1 and matrix.shape[1] == 1
+    find = almost_classes if data.task == "classification" else almost_numbers
+    for nearly, places in zip((False, True), find(matrix, labels[:, 0]), strict=True):
+        if places:
+            where = f"input column {column!r} in component {', '.join(map(str, places[:5]))}"
+            if not nearly and not alone:
+                return [Guard(name="leak: label in inputs", message=f"{where} gives the label away but for noise")]
+            told = f"{where} tells the label by itself; an easy task, or a leak"
+            return [Guard(name="label from one input", message=told, fatal=False)]
+    return []
 
 
 def _revealing_components(matrix: Any, labels: Sequence[str]) -> list[int]:

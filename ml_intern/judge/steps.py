@@ -6,18 +6,22 @@ What a step may see and write stands here and nowhere else; an isolating sandbox
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml_intern.judge import language
+from ml_intern.judge.base_models import own_files
 from ml_intern.judge.job import Job, predicted_metrics
 from ml_intern.judge.tables import write_table
 from ml_intern.plan.plan import Experiment
+from ml_intern.run.network.hosts import hub_variables
 from ml_intern.run.resources.broker import Provided
 from ml_intern.run.sandbox.warm import names_libraries
 from ml_intern.run.spec import Limits, RunSpec
+from ml_intern.session.copies import copy_file
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Sight:
 
 
 def sight(experiment: Experiment, provided: Provided, scripts: Path, data: Path | None) -> Sight:
-    reads = (scripts, *([data] if data else []), *_starting_models(experiment), *provided.reads)
+    reads = (scripts, *([data] if data else []), *own_files(experiment), *provided.reads)
     return Sight(scripts, data, reads, provided.environment, _limits(experiment))
 
 
@@ -47,9 +51,9 @@ def training(job: Job) -> RunSpec:
         arguments=(*arguments, "--smoke") if job.smoke else tuple(arguments),
         cwd=job.folder / "cwd",
         log=job.folder / "train.log",
-        reads=(job.scripts, job.data, *_starting_models(job.experiment), *job.provided.reads),
+        reads=(job.scripts, job.data, *own_files(job.experiment), *job.provided.reads),
         writes=(out,),
-        environment=job.provided.environment,
+        environment=job.provided.environment | hub_variables(job.experiment.hosts),
         warm=_may_be_warm(job),
         proxy=job.proxy,
         inputs=_hash_of_inputs(job),
@@ -60,6 +64,7 @@ def training(job: Job) -> RunSpec:
 
 _RESUME = "--resume"
 CHECKPOINT = "checkpoint"  # beneath OUT: what a training script keeps for itself, to go on from
+CAME = "came.json"  # beside OUT: of which inputs a checkpoint is that came from another machine
 
 
 def resumed(spec: RunSpec) -> RunSpec:
@@ -79,6 +84,15 @@ def has_checkpoint(job: Job) -> bool:
     if measured or not kept.is_dir() or kept.is_symlink() or not any(kept.iterdir()):
         return False
     return _RESUME.encode() in (job.scripts / "train.py").read_bytes()
+
+
+def came_along(job: Job, spec: RunSpec) -> bool:
+    """Whether what lies in OUT came from another machine, where it was made of the very same inputs."""
+    try:
+        told = json.loads((job.folder / CAME).read_bytes())
+        return bool(told["inputs"] == spec.inputs)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def sealed_rows(job: Job) -> list[int]:
@@ -102,7 +116,7 @@ def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
         language.take_model(job.folder / "out", folder / "model")
     else:
         hidden = shutil.ignore_patterns("metrics.jsonl", CHECKPOINT)
-        shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=hidden)
+        shutil.copytree(job.folder / "out", folder / "model", symlinks=True, ignore=hidden, copy_function=_copy)
     write_table(job.table.select(list(job.experiment.data.inputs)).take(list(rows)), folder / "inputs")
     out = folder / "predictions.jsonl"
     arguments: tuple[str, ...] = (
@@ -130,6 +144,11 @@ def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
     )
 
 
+def _copy(source: str, target: str) -> None:
+    copy_file(source, target)
+    shutil.copymode(source, target)
+
+
 def _may_be_warm(job: Job) -> bool:
     """Not where the training process itself is measured: a fork has memory and imports that were there before."""
     measured = any(metric.name in ("wall_seconds", "peak_memory_mb") for metric in job.experiment.all_metrics)
@@ -138,17 +157,6 @@ def _may_be_warm(job: Job) -> bool:
 
 def _limits(experiment: Experiment) -> Limits:
     return Limits(seconds=experiment.timeout_seconds, memory_mb=experiment.memory_mb)
-
-
-def _starting_models(experiment: Experiment) -> list[Path]:
-    """Local folders of models that training starts from, and what their links lead to (caches hold links)."""
-    found: list[Path] = []
-    for model in experiment.base_models:
-        path = Path(model.path).expanduser().absolute() if model.path else None
-        if path is not None and path.exists():
-            inside = path.iterdir() if path.is_dir() else [path]
-            found += [path, *(one.resolve() for one in inside if one.is_symlink() and one.exists())]
-    return found
 
 
 def _hash_of_inputs(job: Job) -> str:

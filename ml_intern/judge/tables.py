@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_intern.errors import MlInternError
+from ml_intern.judge.arrow_messages import MOST_BYTES, check_size, check_types, stream_of
+from ml_intern.session.disk import write_whole
 
 ARROW_NAME = "data-00000-of-00001.arrow"
+_FEW = 12  # values of a column that are named
 
 
 class DataError(MlInternError):
@@ -38,18 +40,44 @@ def read_table(folder: Path) -> Any:
     return table.combine_chunks()
 
 
+def described(table: Any, name: str) -> str:
+    """A column in a few words: its shape where its entries are lists of one length, else which values it takes."""
+    column = table.column(name)
+    values = column.slice(0, 10_000).to_pylist()
+    if isinstance(values[0], list):
+        return f"{_inner_type(column.type)}, shape ({', '.join(['rows', *_lengths(values)])})"
+    kinds = list(dict.fromkeys(str(value)[:20] for value in values))
+    kinds = sorted(kinds, key=lambda kind: (len(kind), kind)) if len(kinds) <= _FEW else kinds
+    return f"{column.type}, {len(kinds)} values: {', '.join(kinds[:_FEW])}{', …' if len(kinds) > _FEW else ''}"
+
+
+def _inner_type(kind: Any) -> str:
+    while hasattr(kind, "value_type"):
+        kind = kind.value_type
+    return str(kind)
+
+
+def _lengths(values: list[Any]) -> list[str]:
+    """Of lists within lists, the outermost first; `various` where they differ."""
+    lengths = {len(value) for value in values if value is not None}
+    own = [str(min(lengths)) if len(lengths) == 1 else "various"]
+    inner = [one for value in values[:100] for one in (value or [])[:100]]
+    return own + _lengths(inner) if inner and isinstance(inner[0], list) else own
+
+
 def read_arrow(path: Path) -> Any:
-    """The table in an IPC stream or file. Raises `pa.ArrowInvalid` (a ValueError) or OSError."""
+    """The table in an IPC stream or file, of MOST_BYTES at most. Raises `pa.ArrowInvalid` (a ValueError) or OSError."""
     import pyarrow as pa
 
-    with pa.OSFile(str(path)) as source:
-        try:
-            table = pa.ipc.open_stream(source).read_all()
-        except pa.ArrowInvalid:
-            source.seek(0)
-            table = pa.ipc.open_file(source).read_all()
-    # A script wrote it: offsets that lead out of its buffers would make this process hand out its own memory.
+    # A script wrote it: what would grow without bounds is not unpacked, and offsets that lead out of its buffers would
+    # make this process hand out its own memory.
+    if path.stat().st_size > MOST_BYTES:
+        raise pa.ArrowInvalid(f"{path.name} has over {MOST_BYTES >> 30} GiB: keep fewer rows, or smaller ones")
+    data = path.read_bytes()
+    check_size(data)
+    table = pa.ipc.open_stream(stream_of(data)).read_all()
     table.validate(full=True)
+    check_types(table)
     return table
 
 
@@ -86,14 +114,11 @@ def file_hash(path: Path) -> str:
 
 
 def save_lines(root: Path, name: str, lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Writes JSON lines, compressed. (name, sha256 of the compressed bytes); the same lines give the same bytes."""
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes JSON lines, compressed, durably. (name, sha256 of the compressed bytes); the same lines give the same
+    bytes."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     data = gzip.compress(text.encode(), mtime=0)
-    part = path.with_name(f".{path.name}.{threading.get_ident()}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    write_whole(root / name, data)
     return name, hashlib.sha256(data).hexdigest()
 
 

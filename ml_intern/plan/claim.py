@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+_MOST_CLAIMS = 200  # of one part of a paper
 Kind = Literal["direction", "magnitude", "equivalence", "value", "trend", "failure", "threshold", "measurement"]
 
 
@@ -42,6 +43,19 @@ class ClaimProposals(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     claims: tuple[ProposedClaim, ...] = ()
+
+    @field_validator("claims")
+    @classmethod
+    def _are_few(cls, claims: tuple[ProposedClaim, ...]) -> tuple[ProposedClaim, ...]:
+        if len(claims) > _MOST_CLAIMS:
+            raise ValueError(f"{len(claims)} claims are too many: name the {_MOST_CLAIMS} that matter most")
+        return claims
+
+
+class TaskClaims(ClaimProposals):
+    """The same of a task, which demands few things: held back by nothing, a small model lists the same without end."""
+
+    claims: tuple[ProposedClaim, ...] = Field(default=(), json_schema_extra={"maxItems": 6})
 
 
 class Claim(ProposedClaim):

@@ -10,6 +10,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from ml_intern.plan.claim import Claim, Kind
 from ml_intern.run.network.hosts import is_pattern
@@ -20,9 +21,14 @@ Scale = Literal["smoke", "small", "paper"]
 Setting = Literal["same", "scaled down", "analogue"]
 
 
+_LONGEST_NAME = 80  # names of folders and files are made from it
+
+
 def _is_identifier(value: str) -> str:
     if not value or value[0] in ".-" or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in value):
         raise ValueError(f"{value!r} is not a name: letters, digits, '-', '_' and '.', not beginning with '-' or '.'")
+    if len(value) > _LONGEST_NAME:
+        raise ValueError(f"a name of {len(value)} characters is too long: at most {_LONGEST_NAME}")
     return value
 
 
@@ -56,13 +62,13 @@ class AuditedMetric(_Strict):
 
 class StartingModel(_Strict):
     """A model that training starts from, at an exact revision, whose weights a trained run must not hand in as its own.
-    They are known by `tensors`, the sha256 over them (`judge.weights`), or by `path`, a local folder or file of
-    safetensors; without either the guard is blind."""
+    They are known by `tensors`, the sha256 over them (`judge.weights`), or by files at hand; without either the guard
+    is blind."""
 
     id: str
     revision: str
     tensors: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
-    path: str = ""
+    path: str = Field(default="", description="local folder or file of safetensors; set by a person alone")
 
 
 class Variant(_Strict):
@@ -108,11 +114,12 @@ class ClaimTest(_Strict):
     """The pre-registered criterion for one claim.
 
     effect of a seed = ± sum(weight · transform(metric of variant)), signed so that positive is the claimed side.
-    direction, magnitude, trend: reproduced when its interval excludes 0 and the mean reaches `minimal_effect`.
-    equivalence: the 90 % interval lies within ± `margin`. failure: the metric of the one variant in `contrast` is
-    beyond `floor` (on the bad side) in each seed. `value`: within `margin` of `target`, only at the paper's scale.
-    threshold: the mean of the one variant is at least `target` (at most, where lower is better), its interval beyond
-    it. measurement: the metric of the one variant, against no criterion.
+    direction, trend: reproduced when its interval excludes 0 and the mean reaches `minimal_effect`. magnitude: when the
+    interval itself lies beyond `minimal_effect`. equivalence: the 90 % interval lies within ± `margin`. failure: the
+    metric of the one variant in `contrast` is beyond `floor` (on the bad side) in each seed. `value`: within `margin`
+    of `target`, only at the paper's scale and in its own setting. threshold: the mean of the one variant is at least
+    `target` (at most, where lower is better), its interval beyond it. measurement: the metric of the one variant,
+    against no criterion.
     """
 
     claim: str
@@ -215,14 +222,13 @@ class Experiment(_Strict):
             )
         if self.data.task == "language-model" and self.audited:
             raise ValueError(f"experiment {self.id}: a language model has no predictions that evaluate.py could read")
-        for test in self.tests:
+        for place, test in enumerate(self.tests):
             if unknown := sorted(set(test.contrast) - set(names)):
-                raise ValueError(
-                    f"experiment {self.id}: the test of {test.claim} names variant {', '.join(unknown)};"
-                    f" there are {', '.join(names)}"
-                )
+                words = f"the test of {test.claim} names variant {', '.join(unknown)}; there are {', '.join(names)}"
+                raise _wrong(f"experiment {self.id}: {words}", "tests", place, "contrast")
             if test.metric not in self.metrics:
-                raise ValueError(f"experiment {self.id}: {test.metric.key} is tested but not listed under metrics")
+                words = f"{test.metric.key} is tested but not listed under metrics"
+                raise _wrong(f"experiment {self.id}: {words}", "tests", place, "metric")
         return self
 
     @property
@@ -250,6 +256,16 @@ class Finding(_Strict):
     table_anchor: str
 
 
+def _wrong(words: str, *place: str | int) -> PydanticCustomError:
+    """An error of a plan at a place beneath what is validated."""
+    return PydanticCustomError("plan", "{words}", {"words": words, "place": place})
+
+
+def _first_twice(names: list[str]) -> int:
+    """The position of the first name that stood there before; 0 where there is none."""
+    return next((place for place, name in enumerate(names) if name in names[:place]), 0)
+
+
 class PaperRef(_Strict):
     """What the claims come from: a paper, or, where `task` holds its words, a task that a person set."""
 
@@ -275,19 +291,29 @@ class Plan(_Strict):
 
     @model_validator(mode="after")
     def _every_claim_has_one_fate(self) -> Plan:
-        known = {claim.id for claim in self.claims}
+        ids = [claim.id for claim in self.claims]
         tested = [test.claim for experiment in self.experiments for test in experiment.tests]
         left = [item.claim for item in self.left_out]
-        if unknown := sorted(set(tested + left) - known):
-            raise ValueError(f"claim {', '.join(unknown)} is not among the plan's claims ({', '.join(sorted(known))})")
-        if both := sorted(set(tested) & set(left)):
-            raise ValueError(f"claim {', '.join(both)} is both tested and left out")
-        if neither := sorted(known - set(tested) - set(left)):
-            raise ValueError(f"claim {', '.join(neither)} is neither tested nor left out with a reason")
-        ids = [experiment.id for experiment in self.experiments]
-        if len(set(ids)) != len(ids):
-            raise ValueError("two experiments have the same id")
+        if twice := _first_twice(ids):
+            raise _wrong(f"two claims have the same id, {ids[twice]}", "claims", twice)
+        for place, experiment in enumerate(self.experiments):
+            for number, test in enumerate(experiment.tests):
+                self._check_known(test.claim, "experiments", place, "tests", number, "claim")
+        for place, name in enumerate(left):
+            self._check_known(name, "left_out", place, "claim")
+            if name in tested:
+                raise _wrong(f"claim {name} is both tested and left out", "left_out", place)
+        for place, name in enumerate(ids):
+            if name not in tested and name not in left:
+                raise _wrong(f"claim {name} is neither tested nor left out with a reason", "claims", place)
+        if twice := _first_twice([experiment.id for experiment in self.experiments]):
+            raise _wrong(f"two experiments have the same id, {self.experiments[twice].id}", "experiments", twice)
         return self
+
+    def _check_known(self, claim: str, *place: str | int) -> None:
+        known = [one.id for one in self.claims]
+        if claim not in known:
+            raise _wrong(f"claim {claim} is not among the plan's claims ({', '.join(known)})", *place)
 
     def digest(self) -> str:
         """sha256 of the plan's content, independent of its layout as YAML."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ml_intern.errors import PlanError
 from ml_intern.plan.plan import Plan
@@ -70,12 +72,16 @@ def _without_empty(value: Any, stated: Any) -> Any:
 
 
 def load_plan(path: Path) -> Plan:
-    """Reads and checks plan.yaml. Raises PlanError that names the line."""
+    """Reads plan.yaml and checks its form. Raises PlanError that names the line."""
+    return parse_plan(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """Raises PlanError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"The plan {path} cannot be read.", str(error), "Give the path of a plan.yaml.") from None
-    return parse_plan(text, str(path))
 
 
 def parse_plan(text: str, name: str = "plan.yaml") -> Plan:
@@ -101,16 +107,56 @@ def parse_plan(text: str, name: str = "plan.yaml") -> Plan:
     try:
         return Plan.model_validate(data)
     except ValidationError as error:
-        lines = [_describe(name, node, problem) for problem in error.errors()]
+        problems = error.errors()
+        # A list counts as empty where what stands in it is wrong.
+        causes = [one for one in problems if one["type"] != "too_short" or not _is_within(one["loc"], problems)]
+        lines = [_describe(name, node, problem) for problem in causes]
         raise PlanError("\n".join(lines), next="Mend the lines named and run again.") from None
 
 
+def _is_within(place: tuple[int | str, ...], problems: Sequence[Any]) -> bool:
+    """Whether one of the problems lies beneath `place`."""
+    return any(len(one["loc"]) > len(place) and one["loc"][: len(place)] == place for one in problems)
+
+
+def at_line(error: PlanError, text: str, name: str = "plan.yaml") -> PlanError:
+    """The same error of a plan.yaml that could be parsed, with the line of its place; as it is where it has none."""
+    if not error.place:
+        return error
+    line = _line(yaml.compose(text, Loader=_Loader), list(error.place))
+    return PlanError(f"{name}, line {line}: {error.what}", error.why, error.next, error.place)
+
+
 def _describe(name: str, node: yaml.Node | None, problem: Any) -> str:
-    place = list(problem["loc"])
+    place = [*problem["loc"], *problem.get("ctx", {}).get("place", ())]
     line = _line(node, place)
-    dotted = ".".join(str(part) for part in place) or "the plan"
+    dotted = ".".join(str(part) for part in problem["loc"]) or "the plan"
     message = re.sub(r"^Value error, ", "", problem["msg"])
+    if problem["type"] == "extra_forbidden":
+        message = _unknown_key(str(place[-1]), _keys_at(place[:-1]))
     return f"{name}, line {line}: {dotted}: {message}"
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    nearest = get_close_matches(key, known, 1)
+    meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"there is no key {key!r}: {meant}there are {', '.join(known)}"
+
+
+def _keys_at(place: list[Any]) -> list[str]:
+    """The keys that a plan has at a place."""
+    kind: type[BaseModel] | None = Plan
+    for part in place:
+        field = kind.model_fields.get(str(part)) if kind is not None and not isinstance(part, int) else None
+        kind = _model_in(field.annotation) if field is not None else kind
+    return list(kind.model_fields) if kind is not None else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The first model that an annotation like `tuple[Experiment, ...]` names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
 
 
 def _line(node: yaml.Node | None, place: list[Any]) -> int:

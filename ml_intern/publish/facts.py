@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from ml_intern.errors import MlInternError
 from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.metrics import OUTSIDE
 from ml_intern.judge.statistics import mean
 from ml_intern.judge.verdict import Verdict
+from ml_intern.plan.amendment import Amendment, in_force
 from ml_intern.plan.claim import Claim
+from ml_intern.plan.grounding import stated, unfounded
 from ml_intern.plan.plan import ClaimTest, Experiment, Plan
 from ml_intern.publish.escape import sentence
+from ml_intern.session.state import Question
 
 
 class RunInfo(BaseModel):
-    """run.json: what of a published run is neither plan nor evidence nor verdict."""
+    """run.json: what of a published run is neither plan nor evidence nor verdict. `brought`: how many runs were in the
+    ledger already when the session came from the repository `brought_from`. `version`: of the ml-intern that made it,
+    as the card says; folders that do not tell were all made by the first. `quotes`: `grounded`, or why the claims'
+    quotes were not checked against the paper; empty in a folder of before, whose words stay as they were."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str = Field(default="0.1.0", pattern=r"^[\w.+-]{1,40}$")
 
     session: str
     model: str
     notes: tuple[str, ...] = ()
     blocked: dict[str, str] = {}
-    amendments: tuple[str, ...] = ()
+    amendments: tuple[Amendment, ...] = ()
+    questions: tuple[Question, ...] = ()
     discussion: str = ""
     published_run: str = ""
+    brought: int = 0
+    brought_from: str = ""
+    quotes: str = ""
+    builds_model: bool = True  # whether train.py's build_model makes the published model
 
 
 class Tested(BaseModel):
@@ -71,16 +87,13 @@ class ClaimFacts(BaseModel):
     claim: Claim
     verdict: Verdict
     tested: tuple[Tested, ...] = ()
+    paper_effect: str = ""
 
     @property
     def effect(self) -> str:
         """The effect of the test whose numbers are the verdict's own."""
         own = (item for item in self.tested if item.verdict.metric == self.verdict.metric)
         return next((item.effect for item in own if item.verdict.effect == self.verdict.effect), "–")
-
-    @property
-    def paper_effect(self) -> str:
-        return "; ".join(dict.fromkeys(item.test.paper_effect for item in self.tested if item.test.paper_effect))
 
 
 class Score(BaseModel):
@@ -107,6 +120,17 @@ class Score(BaseModel):
     @property
     def shown_chance(self) -> str:
         return "–" if self.chance is None else f"{self.chance:.3g}"
+
+
+class Settings(BaseModel):
+    """What the plan gives an experiment's variants to train with. `names`: of the settings that they differ in; `rows`:
+    each variant with its values of those; `common`: what all have alike."""
+
+    model_config = ConfigDict(frozen=True)
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    common: str
 
 
 class Facts(BaseModel):
@@ -138,11 +162,44 @@ class Facts(BaseModel):
         return "task" if self.task else "paper"
 
     def experiment(self, name: str) -> Experiment:
-        return next(experiment for experiment in self.plan.experiments if experiment.id == name)
+        found = next((experiment for experiment in self.plan.experiments if experiment.id == name), None)
+        if found is None:
+            raise MlInternError(f"The plan has no experiment {name}.", "evidence names it")
+        return found
+
+    def settings(self, name: str) -> Settings:
+        """The settings of an experiment's variants, as they were in force, side by side."""
+        experiment = in_force(self.plan, self.info.amendments, name)
+        common = experiment.settings | (experiment.smoke if self.smoke else {})
+        full = [common | variant.settings for variant in experiment.variants]
+        keys = list(dict.fromkeys(key for one in full for key in one))
+        different = [key for key in keys if len({_value(one, key) for one in full}) > 1]
+        return Settings(
+            names=tuple(different),
+            rows=tuple(
+                (variant.name, tuple(_value(one, key) for key in different))
+                for variant, one in zip(experiment.variants, full, strict=True)
+            ),
+            common=", ".join(f"{key} {_value(full[0], key)}" for key in keys if key not in different),
+        )
+
+    def names(self, name: str) -> str:
+        """What exchanging the names of an experiment's variants has shown, in a line; empty where it was not tried."""
+        checks = [r.names for r in self.evidence if r.experiment == name and r.phase == "confirm" and r.names]
+        if checks:
+            return sentence(f"Names of variants: {checks[-1].said}")
+        runs = any(r.experiment == name and r.phase == "confirm" for r in self.evidence)
+        several = len(self.experiment(name).variants) > 1
+        return "Names of variants: it was not tried whether train.py does anything by them." if runs and several else ""
 
     @property
     def published_experiment(self) -> Experiment | None:
         return self.experiment(self.published.experiment) if self.published else None
+
+    @property
+    def unchecked(self) -> str:
+        """Why the claims' quotes were not checked against what they come from; empty where they were."""
+        return "" if self.info.quotes in ("", "grounded") else self.info.quotes
 
     @property
     def measured(self) -> str:
@@ -157,7 +214,18 @@ class Facts(BaseModel):
         )
         text += f"; {', '.join(chosen)} on rows that training could look at" if chosen else ""
         text += f"; {', '.join(audited)} by the experiment's own evaluate.py, under canaries" if audited else ""
-        return sentence(text)
+        return f"{sentence(text)} {self.brought}".strip()
+
+    @property
+    def brought(self) -> str:
+        """Which runs were not measured where this was published, in a sentence; empty where all were."""
+        if not self.info.brought:
+            return ""
+        return (
+            f"But {self.info.brought} of the {len(self.evidence)} runs were measured before, as a rule on another "
+            f"machine, and came with the session from {self.info.brought_from}; the machine that published this cannot "
+            "vouch for them."
+        )
 
     @property
     def simple(self) -> tuple[str, ...]:
@@ -175,6 +243,11 @@ class Facts(BaseModel):
         )
 
     @property
+    def open_questions(self) -> tuple[Question, ...]:
+        """Those that nobody answered."""
+        return tuple(question for question in self.info.questions if question.outcome != "answered")
+
+    @property
     def arxiv_link(self) -> str:
         match = re.search(r"\d{4}\.\d{4,5}|[a-z-]+/\d{7}", self.plan.paper.arxiv_id)
         return f"https://arxiv.org/abs/{match[0]}" if match else ""
@@ -188,7 +261,7 @@ def gather(plan: Plan, evidence: Sequence[Evidence], verdicts: Sequence[Verdict]
         plan=plan,
         info=info,
         evidence=tuple(evidence),
-        claims=tuple(_claim(claim, by_claim[claim.id], tests) for claim in plan.claims),
+        claims=tuple(_claim(claim, by_claim[claim.id], tests, info) for claim in plan.claims),
         scores=tuple(_scores(plan, evidence)),
         published=next((record for record in evidence if record.run_id == info.published_run), None),
         hardware=tuple(sorted({record.hardware for record in evidence})),
@@ -198,12 +271,24 @@ def gather(plan: Plan, evidence: Sequence[Evidence], verdicts: Sequence[Verdict]
     )
 
 
-def _claim(claim: Claim, verdict: Verdict, tests: Sequence[ClaimTest]) -> ClaimFacts:
+def _claim(claim: Claim, verdict: Verdict, tests: Sequence[ClaimTest], info: RunInfo) -> ClaimFacts:
     own = [test for test in tests if test.claim == claim.id]
     # `decide` gives a claim's parts in the order of the plan's tests.
     parts = (verdict.parts or (verdict,)) if own else ()
     tested = [Tested(test=test, verdict=part) for test, part in zip(own, parts, strict=True)]
-    return ClaimFacts(claim=claim, verdict=verdict, tested=tuple(tested))
+    effect = _paper_effect(claim, own, before=not info.quotes)
+    return ClaimFacts(claim=claim, verdict=verdict, tested=tuple(tested), paper_effect=effect)
+
+
+def _paper_effect(claim: Claim, tests: Sequence[ClaimTest], before: bool) -> str:
+    """What the paper says of the effect: the plan's words where every number in them is the claim's, else the numbers
+    of the claim itself."""
+    said = dict.fromkeys(test.paper_effect for test in tests if test.paper_effect)
+    words = "; ".join(one for one in said if before or not unfounded(one, claim))
+    if words or before or not tests:
+        return words
+    numbers = stated(claim)
+    return f"in the words quoted, with {', '.join(numbers)}" if numbers else "no number given in the words quoted"
 
 
 def _scores(plan: Plan, evidence: Sequence[Evidence]) -> list[Score]:
@@ -235,6 +320,12 @@ def _scores(plan: Plan, evidence: Sequence[Evidence]) -> list[Score]:
                         )
                     )
     return out
+
+
+def _value(settings: Mapping[str, Any], key: str) -> str:
+    """As in the plan; a dash where a variant has no such setting."""
+    value = settings.get(key, "–")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _mean_chance(measured: Sequence[Measured]) -> float | None:

@@ -21,7 +21,7 @@ def render_report_html(facts: Facts, curves: Path) -> str:
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, finalize=without_controls
     )
-    env.filters["sentence"] = sentence
+    env.filters |= {"sentence": sentence, "opening": lambda text: text[:1].upper() + text[1:]}
     plots = {
         experiment.id: {"curves": curves_svg(facts, experiment.id, curves), "scores": strip_svg(facts, experiment.id)}
         for experiment in facts.plan.experiments

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from ml_intern import __version__
 from ml_intern.errors import InputError, MlInternError
 from ml_intern.judge.decide import decide
+from ml_intern.judge.environment import environment_hash
 from ml_intern.judge.evidence import Evidence, Measured
-from ml_intern.judge.guards import script_hashes, with_group_guards
+from ml_intern.judge.guards import read_metrics, script_hashes, with_group_guards
+from ml_intern.judge.language import MODEL_FILES
 from ml_intern.judge.ledger import read_ledger
 from ml_intern.judge.metrics import OUTSIDE, chance_level, counted, score
+from ml_intern.judge.model_files import WEIGHTS
+from ml_intern.judge.nearness import curve_hash
+from ml_intern.judge.settings_file import settings_text
+from ml_intern.judge.sketch import sketch
 from ml_intern.judge.tables import file_hash
 from ml_intern.judge.weights import count_parameters
+from ml_intern.plan.amendment import in_force
 from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.plan.plan_file import load_plan
 from ml_intern.publish.bundle import best_run, write_views
 from ml_intern.publish.facts import RunInfo, gather
 
+_MANIFEST = "manifest.json"
+_MOST_BYTES = 256 << 20  # of any file that is read whole
+# Of predictions: a few bytes may unpack to any number of them.
+_MOST_UNPACKED, _ALWAYS_UNPACKED, _MOST_RATIO = 2 << 30, 64 << 20, 100
+_WAYS = ("download", "upload")
 _VIEWS = ("README.md", "report.md", "report.html")
 
 
@@ -42,7 +56,11 @@ class Check(BaseModel):
 
 
 def verify(folder: Path) -> tuple[Check, ...]:
-    """Every check, in a fixed order; nothing in `folder` is changed. Raises InputError when it is no published run."""
+    """Every check, in a fixed order; nothing in `folder` is changed. Raises InputError when it is no published run.
+
+    Another version may say the same in other words: then the difference is told with both versions, and stays one. What
+    version a folder names is as easy to change as its words.
+    """
     if not (folder / "evidence.jsonl").is_file() or not (folder / "plan.yaml").is_file():
         raise InputError(f"{folder} is no published run.", "it holds no plan.yaml and evidence.jsonl")
     checks: list[Check] = []
@@ -50,45 +68,62 @@ def verify(folder: Path) -> tuple[Check, ...]:
     def check(name: str, action: Callable[[], Any]) -> Any:
         try:
             result = action()
-        except (MlInternError, OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            checks.append(Check(name=name, problem=str(error).split("\n")[0] or type(error).__name__))
+        except Exception as error:  # whatever a folder holds that somebody else made, it is told and never a crash
+            told = str(error).split("\n")[0]
+            known = isinstance(error, (MlInternError, OSError)) and told
+            checks.append(Check(name=name, problem=told if known else f"it cannot be checked: {error!r}"[:500]))
             return None
         problems = [item for item in result if isinstance(item, str)] if isinstance(result, list) else []
         checks.append(Check(name=name, problem="; ".join(problems[:5])))
         return result
 
     check("files are those of the manifest", lambda: list(_manifest(folder)))
-    plan = check("plan.yaml is a plan", lambda: load_plan(folder / "plan.yaml"))
-    evidence = check("the evidence's chain of hashes holds", lambda: read_ledger(folder / "evidence.jsonl"))
+    plan = check("plan.yaml is a plan", lambda: load_plan(_readable(folder / "plan.yaml")))
+    evidence = check("the evidence's chain of hashes holds", lambda: read_ledger(_readable(folder / "evidence.jsonl")))
     if plan is None or evidence is None:
         return tuple(checks)
     check("the evidence is of this plan, on its seeds", lambda: list(_plan_of(plan, evidence)))
     check("claims.json holds the plan's claims", lambda: list(_claims(folder, plan)))
     check("the scripts are those that ran", lambda: list(_scripts(folder, plan, evidence)))
     check("every metric, scored again from saved predictions", lambda: list(rescored(folder, plan, evidence)))
-    info = check("run.json is whole", lambda: RunInfo.model_validate_json((folder / "run.json").read_bytes()))
+    info = check("run.json is whole", lambda: RunInfo.model_validate_json(_content(folder / "run.json")))
     if info is None:
         return tuple(checks)
     check("every verdict, computed again", lambda: list(_verdicts(folder, plan, evidence, info)))
     check("the published weights are those of the best run", lambda: list(_weights(folder, plan, evidence, info)))
+    check("the curves are those that the runs logged", lambda: list(_curves(folder, evidence)))
+    check("settings.json is what the plan says", lambda: list(_settings(folder, plan, info)))
+    check("environment.lock is what the runs used", lambda: list(_environment(folder, plan, evidence)))
     check("card and report, rendered again", lambda: list(_views(folder, plan, evidence, info)))
     return tuple(checks)
 
 
 def _manifest(folder: Path) -> Iterator[str]:
-    stated: dict[str, str] = json.loads((folder / "manifest.json").read_text())
-    found = {
-        str(path.relative_to(folder)): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.json" and "__pycache__" not in path.parts
-    }
-    for name in sorted(stated.keys() | found.keys()):
+    stated = json.loads(_content(folder / _MANIFEST))
+    if not isinstance(stated, dict):
+        yield f"{_MANIFEST} names no files"
+        return
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / _MANIFEST]
+    found = {str(path.relative_to(folder)): path for path in files}
+    passed = {name for name in _of_the_hub(stated) & found.keys() - stated.keys() if not found[name].is_symlink()}
+    for name in sorted((stated.keys() | found.keys()) - passed):
         if name not in found:
             yield f"{name} is missing"
+        elif name not in stated and "__pycache__" in found[name].parts:
+            yield f"{name} is not in the manifest: Python may run it in place of the script beside it; delete it"
         elif name not in stated:
             yield f"{name} is not in the manifest"
         elif file_hash(found[name]) != stated[name]:
             yield f"{name} was changed"
+
+
+def _of_the_hub(published: Iterable[str]) -> set[str]:
+    """What a repository of the Hub has of its own, and its client writes beside what it loads: nothing here reads any
+    of them. (`.git` is not among them: what stands in it may run.)"""
+    cache = ".cache/huggingface"
+    moved = (*published, _MANIFEST, ".gitattributes")
+    beside = {f"{cache}/{way}/{name}.{end}" for way in _WAYS for name in moved for end in ("metadata", "lock")}
+    return {".gitattributes", f"{cache}/.gitignore", f"{cache}/.gitignore.lock", f"{cache}/CACHEDIR.TAG", *beside}
 
 
 def _plan_of(plan: Plan, evidence: tuple[Evidence, ...]) -> Iterator[str]:
@@ -107,7 +142,7 @@ def _plan_of(plan: Plan, evidence: tuple[Evidence, ...]) -> Iterator[str]:
 
 
 def _claims(folder: Path, plan: Plan) -> Iterator[str]:
-    if json.loads((folder / "claims.json").read_text()) != [c.model_dump(mode="json") for c in plan.claims]:
+    if json.loads(_content(folder / "claims.json")) != [c.model_dump(mode="json") for c in plan.claims]:
         yield "claims.json differs from plan.yaml"
 
 
@@ -166,21 +201,38 @@ def not_scored_again(folder: Path) -> tuple[str, ...]:
 def saved_lines(folder: Path, place: tuple[str, str]) -> list[Any]:
     """The rows of a file under predictions/. Raises InputError where its hash is not the evidence's."""
     name, digest = place
-    data = (folder / "predictions" / name).read_bytes()
+    data = _content(folder / "predictions" / name)
     if hashlib.sha256(data).hexdigest() != digest:
         raise InputError(f"predictions/{name} is not the file that the evidence names")
-    return [json.loads(line) for line in gzip.decompress(data).decode().splitlines()]
+    most = min(_MOST_UNPACKED, max(_ALWAYS_UNPACKED, _MOST_RATIO * len(data)))
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        text = file.read(most + 1)
+    if len(text) > most:
+        why = f"{len(data) >> 10} KiB would unpack to more than {most >> 20} MiB"
+        raise InputError(f"predictions/{name} is not unpacked.", why)
+    return [json.loads(line) for line in text.decode().splitlines()]
+
+
+def _content(path: Path) -> bytes:
+    return _readable(path).read_bytes()
+
+
+def _readable(path: Path) -> Path:
+    """A file that may be a stranger's. Raises InputError where it is larger than any such file is."""
+    if path.stat().st_size > _MOST_BYTES:
+        raise InputError(f"{path.name} is not read.", f"it has more than {_MOST_BYTES >> 20} MiB")
+    return path
 
 
 def _verdicts(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: RunInfo) -> Iterator[str]:
-    stated = json.loads((folder / "verdicts.json").read_text())
+    stated = json.loads(_content(folder / "verdicts.json"))
     computed = [
         verdict.explained(info.blocked).model_dump(mode="json") for verdict in decide(plan, with_group_guards(evidence))
     ]
     for one, other in zip(stated, computed, strict=False):
         if one != other:
             names = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-            yield f"{other['claim']}: {', '.join(names)} differ"
+            yield f"{other['claim']}: {', '.join(names)} differ{_other_version(info)}"
     if len(stated) != len(computed):
         yield f"{len(stated)} verdicts are stated, {len(computed)} were computed"
 
@@ -195,6 +247,55 @@ def _weights(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: Run
         yield "model.safetensors is not what the best run wrote"
     if best and count_parameters(weights) != best.parameters:
         yield "the number of parameters differs"
+    if best and best.model_files is not None:
+        stated, names = best.model_files, {*MODEL_FILES, *best.model_files} - {WEIGHTS}
+        found = {name: file_hash(folder / name) for name in names if (folder / name).is_file()}
+        for name in sorted(stated.keys() | found.keys()):
+            if stated.get(name) != found.get(name):
+                yield f"{name} is not what the best run wrote"
+    if best and best.sketch and not _is_sketched(best, weights):
+        yield f"the sketch of run {best.run_id} is not that of model.safetensors"
+
+
+def _is_sketched(record: Evidence, weights: Path) -> bool:
+    """Whether the file gives each sketch that guards have compared. Without the models that training started from it is
+    not known which tensors they left as they were."""
+    found = {(one.shape, one.digest, one.values) for one in sketch(weights, record.plan) or ()}
+    return all((one.shape, one.digest, one.values) in found for one in record.sketch)
+
+
+def _settings(folder: Path, plan: Plan, info: RunInfo) -> Iterator[str]:
+    for experiment in plan.experiments:
+        path = folder / "experiments" / experiment.id / "settings.json"
+        wanted = settings_text(in_force(plan, info.amendments, experiment.id))
+        if path.parent.is_dir() and _content(path).decode() != wanted:
+            yield f"experiments/{experiment.id}/settings.json is not what plan.yaml and its amendments give"
+
+
+def _environment(folder: Path, plan: Plan, evidence: tuple[Evidence, ...]) -> Iterator[str]:
+    """A session that went on elsewhere has runs with other packages, which a guard tells of; but what is published
+    must have been used."""
+    lines = _content(folder / "environment.lock").decode().splitlines(keepends=True)
+    lock = "".join(line for line in lines if not line.startswith("#"))
+    missed = []
+    for experiment in plan.experiments:
+        used = {r.environment for r in evidence if r.experiment == experiment.id and r.phase == "confirm"}
+        mark = f"# {experiment.id} only: "
+        layer = "".join(line.removeprefix(mark) for line in lines if line.startswith(mark))
+        if used and environment_hash(lock, layer) not in used:
+            missed.append(experiment.id)
+            if layer:
+                yield f"no run of {experiment.id} used the packages in environment.lock"
+    if missed and len(missed) == len({record.experiment for record in evidence if record.phase == "confirm"}):
+        yield "no run used the packages in environment.lock"
+
+
+def _curves(folder: Path, evidence: tuple[Evidence, ...]) -> Iterator[str]:
+    for record in evidence:
+        if record.phase == "confirm" and record.curve:
+            rows = read_metrics(folder / "curves" / f"{record.run_id}.jsonl")
+            if curve_hash(rows) != record.curve:
+                yield f"curves/{record.run_id}.jsonl is not what the run logged"
 
 
 def _views(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: RunInfo) -> Iterator[str]:
@@ -205,5 +306,15 @@ def _views(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: RunIn
         (out / "curves").symlink_to((folder / "curves").absolute())
         write_views(gather(plan, guarded, verdicts, info), out)
         for name in _VIEWS:
-            if (out / name).read_bytes() != (folder / name).read_bytes():
-                yield f"{name} is not what plan and evidence give"
+            if (out / name).read_bytes() != _content(folder / name):
+                yield f"{name} is not what plan and evidence give{_other_version(info)}"
+
+
+def _other_version(info: RunInfo) -> str:
+    """What to think of a text that differs, where another version made it; else empty."""
+    if info.version == __version__:
+        return ""
+    return (
+        f" (made by ml-intern {info.version}, this is {__version__}, which may say the same in other words: verify it"
+        f" with {info.version} to be sure)"
+    )

@@ -8,10 +8,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ml_intern.errors import InputError
-from ml_intern.judge.base_models import find_base_models, untrained
+from ml_intern.judge.base_models import find_base_models, own_files, untrained
 from ml_intern.judge.weights import hash_of, tensor_digests, tensors_hash
 from ml_intern.plan.plan import StartingModel
-from tests.judge.workshop import TRAIN, Workshop, changed
+from tests.judge.workshop import TRAIN, Workshop, at_the_end, changed
+from tests.support.compute import every_kind, require
 
 SAVE = 'save_file({"weights": weights}, args.out / "model.safetensors")'
 
@@ -81,3 +82,46 @@ def test_a_base_model_in_a_folder_that_is_handed_in_as_trained_is_caught(tmp_pat
     (recorded,) = {record.base_models for record in honest.evidence}
     assert recorded == (f"a/base@1 tensors:{hash_of(tensor_digests(base / 'model.safetensors') or ())}",)
     assert load_file(base / "model.safetensors")["weights"].sum() == 6
+
+
+def test_of_a_persons_folder_scripts_see_what_belongs_to_a_model_and_nothing_else(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (tmp_path / "blob").write_text("{}")
+    (home / "config.json").symlink_to(tmp_path / "blob")  # as a cache of models has it
+    save_file(tensors(0), home / "model.safetensors")
+    others = (".netrc", ".hidden.safetensors", "hf_token", "notes.txt", "credentials.json", "train.py", ".ssh/id_rsa")
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", *others):
+        (home / name).write_text("secret")
+    one = Workshop(tmp_path / "one", changes={"base_models": [starting(path=str(home)).model_dump()]}).experiment
+    seen = {path.name for path in own_files(one)}
+    assert seen == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"}
+    own = starting(path=str(home / "model.safetensors"))
+    single = Workshop(tmp_path / "two", changes={"base_models": [own.model_dump(), starting().model_dump()]}).experiment
+    assert own_files(single) == [home / "model.safetensors"]
+
+
+@every_kind
+def test_a_model_of_ones_own_can_be_read_and_what_lies_beside_it_cannot(tmp_path: Path, kind: str) -> None:
+    if kind == "none":
+        pytest.skip("shows everything")
+    require(kind)
+    base = tmp_path / "base"
+    base.mkdir(mode=0o755)
+    save_file({"weights": np.ones(6)}, base / "model.safetensors")
+    (base / "model.safetensors").chmod(0o644)
+    (base / "hf_token").write_text("secret")
+    (base / "hf_token").chmod(0o600)
+    code = f"""
+assert (Path({str(base)!r}) / "model.safetensors").read_bytes()
+try:
+    print((Path({str(base)!r}) / "hf_token").read_text())
+except OSError:
+    pass
+else:
+    raise SystemExit("it was read")
+"""
+    models = {"base_models": [starting(path=str(base)).model_dump()]}
+    shop = Workshop(tmp_path / "shop", {"train.py": at_the_end(TRAIN, code)}, models, sandbox=kind)
+    assert shop.confirmed(1).outcomes == {"ok"}
+    assert (base / "hf_token").stat().st_mode & 0o777 == 0o600

@@ -1,14 +1,18 @@
 """A training that was broken off with its supervisor goes on from the checkpoint that its script kept."""
 
+import json
 import os
+import shutil
 import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ml_intern.judge.evidence import Evidence
+from ml_intern.judge.steps import CAME
 from ml_intern.run import journal
 from ml_intern.run.spec import RunResult, RunSpec
 from tests.judge.workshop import HONEST, TRAIN, Workshop, changed
@@ -29,6 +33,8 @@ with (args.out / "metrics.jsonl").open("a") as log:
             time.sleep(WAIT)
 """
 CAREFUL = "WAIT = 60\n" + changed(changed(TRAIN, _SMOKE, _SMOKE + _SMOKE.replace("smoke", "resume")), _LOOP, _KEEPING)
+
+PATIENT = CAREFUL.replace("WAIT = 60", "WAIT = 0.01")
 
 
 class Killed(BaseException):
@@ -71,9 +77,11 @@ class Dying:
         os.kill(pid, signal.SIGKILL)
 
 
-def broken_off(folder: Path, scripts: dict[str, str], kind: str = "none") -> tuple[list[Evidence], Dying]:
+def broken_off(
+    folder: Path, scripts: dict[str, str], kind: str = "none", **changes: Any
+) -> tuple[list[Evidence], Dying]:
     """What is measured after a crash in the first training, and what was asked of the compute."""
-    workshop = Workshop(folder, scripts, sandbox=kind)
+    workshop = Workshop(folder, scripts, sandbox=kind, changes=changes)
     dying = Dying(kind)
     with pytest.raises(Killed):
         workshop.laboratory(dying).confirm(1)
@@ -88,14 +96,54 @@ def test_it_goes_on_from_its_checkpoint_and_measures_the_same(kind: str, tmp_pat
     assert [spec.arguments[-1] == "--resume" for spec in dying.asked if spec.script.name == "train.py"] == [
         False, True, False,
     ]  # fmt: skip
-    undisturbed = Workshop(
-        tmp_path / "undisturbed", {**HONEST, "train.py": CAREFUL.replace("WAIT = 60", "WAIT = 0.01")}, sandbox=kind
-    )
-    wanted = undisturbed.laboratory().confirm(1)
+    wanted = Workshop(tmp_path / "undisturbed", {**HONEST, "train.py": PATIENT}, sandbox=kind).laboratory().confirm(1)
     assert [one.tensors for one in found] == [one.tensors for one in wanted]
     assert [one.metrics for one in found] == [one.metrics for one in wanted]
     assert [[guard.name for guard in one.guards if not guard.fatal] for one in found] == [["resumed"], []]
     assert not any(guard.fatal for one in found for guard in one.guards)
+
+
+def test_with_a_way_to_the_plans_hosts_it_goes_on_too_though_each_harness_has_its_own_proxy(tmp_path: Path) -> None:
+    found, dying = broken_off(tmp_path, {**HONEST, "train.py": CAREFUL}, hosts=["example.org"])
+    trained = [spec for spec in dying.asked if spec.script.name == "train.py"]
+    assert [spec.arguments[-1] == "--resume" for spec in trained] == [False, True, False]
+    assert trained[0].proxy and trained[1].proxy and trained[0].proxy != trained[1].proxy
+    assert [one.outcome for one in found] == ["ok", "ok"]
+
+
+def moved(folder: Path, kind: str, there: Workshop) -> tuple[list[Evidence], list[bool]]:
+    """What is measured `there`, where the output of a broken-off training has come along, as an upload brings it; and
+    which trainings went on from a checkpoint."""
+    here, dying = Workshop(folder / "here", {**HONEST, "train.py": CAREFUL}, sandbox=kind), Dying(kind)
+    with pytest.raises(Killed):
+        here.laboratory(dying).confirm(1)
+    (spec,) = [spec for spec in dying.asked if spec.script.name == "train.py"]
+    run = there.places.runs / spec.run_id
+    shutil.copytree(here.places.runs / spec.run_id / "out", run / "out", copy_function=shutil.copyfile)
+    (run / CAME).write_text(json.dumps({"inputs": spec.inputs}))
+    alive = Dying(kind)
+    alive.dies = False
+    found = there.laboratory(alive).confirm(1)
+    return found, [spec.arguments[-1] == "--resume" for spec in alive.asked if spec.script.name == "train.py"]
+
+
+@every_kind
+def test_on_another_machine_it_goes_on_from_the_checkpoint_that_came_along(kind: str, tmp_path: Path) -> None:
+    require(kind)
+    there = Workshop(tmp_path / "there", {**HONEST, "train.py": CAREFUL}, sandbox=kind)
+    found, resumed = moved(tmp_path, kind, there)
+    assert resumed == [True, False]
+    wanted = Workshop(tmp_path / "undisturbed", {**HONEST, "train.py": PATIENT}, sandbox=kind).laboratory().confirm(1)
+    assert [one.tensors for one in found] == [one.tensors for one in wanted]
+    (guard,) = [guard for one in found for guard in one.guards]
+    assert guard.name == "resumed" and "on another machine" in guard.message and not guard.fatal
+
+
+def test_a_checkpoint_that_other_scripts_made_is_not_gone_on_from(tmp_path: Path) -> None:
+    there = Workshop(tmp_path / "there", {**HONEST, "train.py": PATIENT})
+    found, resumed = moved(tmp_path, "none", there)
+    assert resumed == [False, False]
+    assert [guard.name for one in found for guard in one.guards] == []
 
 
 def test_a_script_that_does_not_know_resume_is_started_afresh(tmp_path: Path) -> None:
@@ -115,5 +163,5 @@ def test_a_script_that_does_not_know_resume_is_started_afresh(tmp_path: Path) ->
 def test_a_checkpoint_is_shown_neither_to_predict_nor_to_anybody_else(tmp_path: Path) -> None:
     _, dying = broken_off(tmp_path, {**HONEST, "train.py": CAREFUL})
     models = [Path(spec.arguments[1]) for spec in dying.asked if spec.script.name == "predict.py"]
-    (resumed,) = [model for model in models if (model.parents[1] / "out" / "checkpoint").exists()]
+    (resumed,) = {model for model in models if (model.parents[1] / "out" / "checkpoint").exists()}  # the canary's, too
     assert not (resumed / "checkpoint").exists()

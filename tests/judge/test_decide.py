@@ -38,7 +38,7 @@ def only(plan: Plan, evidence: Sequence[Evidence]) -> Verdict:
     ("differences", "outcome", "words"),
     [
         (WINNING, "reproduced", "reaches the minimal effect 0.05"),
-        (FEEBLE, "partly", "below the minimal 0.05"),
+        (FEEBLE, "partly", "is below the minimal 0.05"),
         (LOSING, "not reproduced", "the other side wins"),
         (NOTHING, "not reproduced", "excludes the minimal effect 0.05"),
         (WIDE, "inconclusive", "it includes 0"),
@@ -50,6 +50,37 @@ def test_a_difference_is_judged_by_its_interval(kind: str, differences: list[flo
     assert words in verdict.reason
     assert verdict.effects == pytest.approx(differences)
     assert verdict.seeds == (1, 3, 5, 7, 9)
+
+
+REACHING = [0.03, 0.09, 0.06, 0.05, 0.07]  # above 0; its mean is above 0.05, its interval reaches below
+
+
+def test_a_magnitude_asks_that_the_interval_lies_beyond_the_minimal_effect() -> None:
+    assert only(plan_of(experiment(criterion("direction"))), paired(REACHING)).outcome == "reproduced"
+    verdict = only(plan_of(experiment(criterion("magnitude"))), paired(REACHING))
+    assert verdict.outcome == "inconclusive" and "includes the minimal effect 0.05" in verdict.reason
+    assert verdict.needed_seeds is not None and verdict.needed_seeds > 5
+    assert (verdict.p_value or 0) > 0.05
+    seeds = {"confirm": 5, "extra": 0}
+    many = [*WINNING, *WINNING, 0.051, 0.049, -0.02]  # its interval is above 0.05; many signs about 0.05 are not needed
+    assert only(plan_of(experiment(criterion("magnitude"), seeds=seeds)), paired(many)).outcome == "reproduced"
+
+
+def test_of_a_magnitude_the_sign_flip_test_is_about_the_minimal_effect() -> None:
+    moved = [difference + 0.05 for difference in EIGHT]
+    plan = plan_of(experiment(criterion("magnitude")))
+    assert only(plan, paired(moved[:7])).outcome != "not reproduced"
+    verdict = only(plan, paired(moved))
+    assert verdict.outcome == "inconclusive" and "sign-flip test about 0.05 does not agree" in verdict.reason
+
+
+def test_a_magnitude_among_primary_claims_is_adjusted_by_its_own_test() -> None:
+    tests = [criterion("magnitude", claim=f"C{n}", minimal_effect=0.02) for n in (1, 2, 3, 4)]
+    barely = [0.06, 0.13, 0.09, 0.04, 0.08]
+    assert only(plan_of(experiment(tests[0])), paired(barely)).outcome == "reproduced"
+    assert {v.outcome for v in decide(plan_of(experiment(*tests)), paired(barely))} == {"inconclusive"}
+    directions = [criterion(claim=f"C{n}", minimal_effect=0.02) for n in (1, 2, 3, 4)]
+    assert {v.outcome for v in decide(plan_of(experiment(*directions)), paired(barely))} == {"reproduced"}
 
 
 def test_an_open_difference_names_the_number_of_seeds_that_would_decide_it() -> None:
@@ -82,11 +113,12 @@ def test_a_ratio_is_judged_on_the_logarithm() -> None:
 def test_a_trend_is_one_contrast_a_seed() -> None:
     test = criterion("trend", contrast={"low": -1.0, "middle": 0.0, "high": 1.0})
     rising = {"low": [0.50, 0.52, 0.51], "middle": [0.9, 0.1, 0.5], "high": [0.60, 0.63, 0.62]}
-    verdict = only(plan_of(experiment(test)), runs(rising))
+    plan = plan_of(experiment(test, seeds={"confirm": 3, "extra": 0}))
+    verdict = only(plan, runs(rising))
     assert verdict.outcome == "reproduced"
     assert verdict.effects == pytest.approx([0.10, 0.11, 0.11])
     falling = {"low": rising["high"], "middle": rising["middle"], "high": rising["low"]}
-    assert only(plan_of(experiment(test)), runs(falling)).outcome == "not reproduced"
+    assert only(plan, runs(falling)).outcome == "not reproduced"
 
 
 @pytest.mark.parametrize(
@@ -120,10 +152,19 @@ def test_a_small_but_certain_difference_is_still_equivalence() -> None:
     ],
 )
 def test_a_value_is_judged_against_its_tolerance_at_the_papers_scale_only(values: list[float], outcome: str) -> None:
-    at_scale = plan_of(experiment(criterion("value")), scale="paper")
+    at_scale = plan_of(experiment(criterion("value"), setting="same"), scale="paper")
     assert only(at_scale, runs({"method": values})).outcome == outcome
     small = only(plan_of(experiment(criterion("value"))), runs({"method": values}))
     assert (small.outcome, small.reason) == ("not tested", "a value can be checked only at the paper's scale")
+
+
+@pytest.mark.parametrize("kind", ["value", "threshold"])
+@pytest.mark.parametrize("setting", ["scaled down", "analogue"])
+def test_a_papers_number_is_not_tested_on_other_data_or_at_another_size(kind: str, setting: str) -> None:
+    values = runs({"method": [0.61, 0.62, 0.61, 0.62, 0.61]})
+    assert only(plan_of(experiment(criterion(kind), setting="same"), scale="paper"), values).outcome == "reproduced"
+    verdict = only(plan_of(experiment(criterion(kind), setting=setting), scale="paper"), values)
+    assert verdict.outcome == "not tested" and f"this one is {setting}" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -138,7 +179,8 @@ def test_a_value_is_judged_against_its_tolerance_at_the_papers_scale_only(values
     ],
 )
 def test_a_failure_is_a_share_of_seeds_beyond_the_floor(values: list[float], outcome: str) -> None:
-    assert only(plan_of(experiment(criterion("failure"))), runs({"method": values})).outcome == outcome
+    seeds = {"confirm": len(values), "extra": 0}
+    assert only(plan_of(experiment(criterion("failure"), seeds=seeds)), runs({"method": values})).outcome == outcome
 
 
 def test_a_failure_of_an_error_lies_above_its_floor() -> None:
@@ -176,7 +218,7 @@ def test_a_smoke_run_concludes_nothing(kind: str, differences: list[float]) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fatal_guard_on_any_run_takes_the_verdict_away(kind: str) -> None:
     guard = Guard(name="variant without effect", message="the same weights came out")
-    plan = plan_of(experiment(criterion(kind)), scale="paper")
+    plan = plan_of(experiment(criterion(kind), setting="same"), scale="paper")
     evidence = paired(WINNING)
     evidence[3] = evidence[3].model_copy(update={"guards": (guard,)})
     verdict = only(plan, evidence)
@@ -241,15 +283,15 @@ def test_a_baseline_that_never_worked_proves_nothing(crash: str) -> None:
 
 @pytest.mark.parametrize("crash", ["worst", "inconclusive"])
 def test_a_run_that_was_never_made_does_not_count_as_the_worst(crash: str) -> None:
-    evidence = [record for record in paired([*WINNING, 0.1]) if (record.variant, record.seed) != ("baseline", 11)]
+    evidence = [record for record in paired(WINNING) if (record.variant, record.seed) != ("baseline", 9)]
     verdict = only(plan_of(experiment(crash=crash)), evidence)
     assert verdict.outcome == "inconclusive"
-    assert "seed 11, baseline: it was not run" in verdict.reason
+    assert "seed 9, baseline: it was not run" in verdict.reason
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fewer_than_three_finite_pairs_conclude_nothing(kind: str) -> None:
-    plan = plan_of(experiment(criterion(kind)), scale="paper")
+    plan = plan_of(experiment(criterion(kind), setting="same", seeds={"confirm": 2, "extra": 0}), scale="paper")
     verdict = only(plan, paired(WINNING[:2]))
     assert (verdict.outcome, verdict.reason) == ("inconclusive", "fewer than three seeds gave a finite value")
 

@@ -16,6 +16,15 @@ def test_each_test_of_a_claim_stands_in_its_verdict_in_the_plans_order() -> None
     assert "not reproduced (two, accuracy@test), reproduced (one, accuracy@test)" in verdict.reason
 
 
+def test_what_was_refuted_is_said_though_another_part_is_open() -> None:
+    first, second = experiment(criterion(), id="one"), experiment(criterion(), id="two")
+    evidence = [*paired(WIDE, experiment="one"), *paired([-value for value in WINNING], experiment="two")]
+    (verdict,) = decide(plan_of(first, second), evidence)
+    refuted = verdict.parts[1]
+    assert (verdict.outcome, refuted.outcome) == ("inconclusive", "not reproduced")
+    assert verdict.reason == f"{verdict.parts[0].reason}; not reproduced elsewhere: {refuted.reason}"
+
+
 def test_a_claim_that_is_tested_once_has_no_parts() -> None:
     (verdict,) = decide(plan_of(experiment()), paired(WINNING))
     assert verdict.parts == ()

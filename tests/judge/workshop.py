@@ -5,7 +5,7 @@ little: zebra is better by some 0.4, whatever the seeds are.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ml_intern.judge.verdict import Verdict
 from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.run.compute.base import Compute
 from tests.judge.synthetic import criterion, experiment, plan_of
-from tests.support.compute import shared_compute
+from tests.support.compute import FORKED, shared_compute
 
 SEEDS = 3
 
@@ -122,7 +122,7 @@ class Workshop:
     scripts: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)  # to the experiment
     slots: int = 2
-    sandbox: str = "none"  # a kind
+    sandbox: str = FORKED  # a kind
 
     def __post_init__(self) -> None:
         fields: dict[str, Any] = {
@@ -144,15 +144,23 @@ class Workshop:
         self.ledger = Ledger(folder / "evidence.jsonl")
         self.laboratory().write_settings()
 
-    def laboratory(self, compute: Compute | None = None) -> Laboratory:
+    def laboratory(
+        self, compute: Compute | None = None, frozen: bool = False, may_begin: Callable[[], None] = lambda: None
+    ) -> Laboratory:
         """As a session makes it; another one is what a resumed session has."""
         compute = compute or shared_compute(self.sandbox, self.slots)
-        stop = threading.Event()
-        return Laboratory(self.plan, self.experiment, self.places, compute, self.ledger, stop, lambda *_: None)
+        told, stop = (lambda *_: None), threading.Event()
+        given = (self.plan, self.experiment, self.places, compute, self.ledger, stop, told)
+        return Laboratory(*given, frozen=frozen, may_begin=may_begin)
 
     def confirmed(self, seeds: int = SEEDS) -> "Found":
         self.laboratory().confirm(seeds)
         return self.found()
+
+    def with_names_checked(self) -> "Workshop":
+        """As a session does before it confirms."""
+        self.laboratory().check_names()
+        return self
 
     def found(self) -> "Found":
         evidence = with_group_guards(self.ledger.evidence)

@@ -1,5 +1,6 @@
 """plan.yaml: what is written is read back; what is wrong is named with its line and what is allowed."""
 
+import json
 import re
 from pathlib import Path
 
@@ -47,12 +48,19 @@ def test_one_changed_number_changes_the_hash_and_all_seeds() -> None:
         ("scale: small", "scale: huge", "scale:", "'smoke', 'small' or 'paper'"),
         ("kind: direction", "kind: hope", "kind: hope", "Input should be"),
         ("minimal_effect: 0.05", "minimal_effect: -1", "minimal_effect", "greater than or equal to 0"),
-        ("minimal_effect: 0.05", "minimal_efect: 0.05", "minimal_efect", "not permitted"),
+        (
+            "minimal_effect: 0.05",
+            "minimal_efect: 0.05",
+            "minimal_efect",
+            "did you mean 'minimal_effect'? there are claim,",
+        ),
+        ("    setting: analogue", "    crashes: worst\n    setting: analogue", "crashes", "did you mean 'crash'?"),
+        ("scale: small", "scale: small\nexperimants: []", "experimants", "there are version, paper, scale, claims,"),
         ("confirm: 5", "confirm: many", "confirm:", "valid integer"),
         ("confirm: 5", "confirm: 1", "confirm:", "greater than or equal to 2"),
-        ("method: 1.0", "methud: 1.0", "id: e", "names variant methud"),
+        ("method: 1.0", "methud: 1.0", "contrast:", "names variant methud"),
         ("method: 1.0", "method: 2.0", "claim: C1", "must sum to 0"),
-        ("- id: C1", "- id: C9", "", "C1 is not among the plan's claims"),
+        ("- id: C1", "- id: C9", "claim: C1", "C1 is not among the plan's claims"),
         ("setting: analogue", "setting: similar", "setting:", "'same', 'scaled down' or 'analogue'"),
         ("id: e\n", "id: ../e\n", "id: ../e", "is not a name"),
     ],
@@ -97,6 +105,20 @@ def test_explore_and_confirm_never_share_a_seed_and_more_seeds_keep_the_first() 
     assert confirm[:5] == PLAN.seeds("e", "confirm", 5)
     assert len(set(confirm)) == 100
     assert set(PLAN.seeds("e", "confirm", 5)).isdisjoint(PLAN.seeds("other", "confirm", 5))
+
+
+def test_what_stands_twice_or_nowhere_is_named_with_its_line() -> None:
+    data = PLAN.model_dump(mode="json")
+    (claim,), (one,) = data["claims"], data["experiments"]
+    for changes, first, said in (
+        ({"claims": [claim, {"statement": "lost", **claim, "id": "C2"}]}, "statement", "claim C2 is neither tested"),
+        ({"claims": [claim, {"statement": "lost", **claim}]}, "statement", "two claims have the same id, C1"),
+        ({"experiments": [one, {"title": "again", **one}]}, "title", "two experiments have the same id, e"),
+    ):
+        text = json.dumps(data | changes, indent=1)
+        place = [number for number, line in enumerate(text.splitlines(), start=1) if f'"{first}": ' in line][-1]
+        opened = max(number for number, line in enumerate(text.splitlines()[:place], start=1) if line == "  {")
+        assert f"my.yaml, line {opened}: the plan: {said}" in told(text)
 
 
 def test_every_claim_needs_one_fate() -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from ml_intern.judge.decide import decide
+from ml_intern.plan.amendment import Amendment, Changes
 from ml_intern.plan.plan import Plan
 from ml_intern.publish.card import render_card
 from ml_intern.publish.facts import Facts, RunInfo, gather
@@ -40,7 +41,8 @@ def facts_with(text: str) -> Facts:
     data["experiments"][0]["data"] |= {"name": text, "revision": text, "licence": text}
     data["findings"] = [{"text": text, "text_anchor": text, "table_anchor": text}]
     plan = Plan.model_validate(data)
-    info = RunInfo(session="s", model=text, notes=(text,), blocked={"e": text}, amendments=(text,), discussion=text)
+    made = Amendment(experiment="e", changes=Changes(settings={text: text}), reason=text[:2000], by="planner")
+    info = RunInfo(session="s", model=text, notes=(text,), blocked={"e": text}, amendments=(made,), discussion=text)
     evidence = [record.model_copy(update={"detail": text, "hardware": text}) for record in paired(WINNING)]
     return gather(plan, evidence, decide(plan, evidence), info)
 
