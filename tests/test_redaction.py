@@ -260,7 +260,7 @@ HONEST = [
     f"wandb: run at commit {made_up(40, of='0123456789abcdef')}",
     "loss=0.123456789012345 key=0.12345678901234 token: 1.2345678e-05, 3.14159265358979",
     "key: 3f2504e0-4f89-11d3-9a0c-0305e82c3301 token=3f2504e0-4f89-11d3-9a0c-0305e82c3301",
-    f"key file /root/.cache/huggingface/hub/models--gpt2/snapshots/{made_up(40, of='0123456789abcdef')}/tokenizer.json",
+    f"key file /home/a/.cache/huggingface/hub/models--x/snapshots/{made_up(40, of='0123456789abcdef')}/tokenizer.json",
     r"\begin{equation}\label{eq:key_value_attention} \mathrm{softmax}(QK^\top/\sqrt{d_k}) \nabla \tau \end{equation}",
     f'<img src="data:image/png;base64,{base64.b64encode(random.Random(1).randbytes(6000)).decode()}"/>',
     '"image/png": "' + base64.encodebytes(random.Random(2).randbytes(6000)).decode().replace("\n", "\\n") + '"',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from urllib.parse import unquote
 
 SHORTEST = 8
@@ -22,15 +22,16 @@ _USER = re.compile(r"://([^\s/@:]*)(?::([^\s/@]*))?@")
 _QUERY = re.compile(r"[?&](?:\w*token|\w*key|sig|signature|\w*secret|password)=([^&#\s]+)", re.IGNORECASE)
 
 
-def secrets_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """Name to value of the variables that hold secrets; a password within a URL stands under its variable's name."""
+def secrets_of(environ: Mapping[str, str], keys: Container[str] = ()) -> dict[str, str]:
+    """Name to value of the variables that hold secrets; a password within a URL stands under its variable's name.
+    `keys`: variables that hold one whatever they are called."""
     found: dict[str, str] = {}
     for name, value in environ.items():
         value = value.strip()
         if "://" in value:
             for number, secret in enumerate(_secrets_of_url(value)):
                 found[name if number == 0 else f"{name}.{number}"] = secret
-        if name not in found and _is_secret(name, value):
+        if name not in found and _is_secret(f"{name}_KEY" if name in keys else name, value):
             found[name] = value
     return found
 

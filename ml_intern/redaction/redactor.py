@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -32,9 +32,11 @@ class Redactor:
         self._known = KnownValues(known)
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], more: Mapping[str, str] = _NOTHING_ELSE) -> Redactor:
-        """Knows the secrets among the variables of `environ`, and all of `more`."""
-        return cls({**secrets_of(environ), **more})
+    def from_environment(
+        cls, environ: Mapping[str, str], more: Mapping[str, str] = _NOTHING_ELSE, keys: Container[str] = ()
+    ) -> Redactor:
+        """Knows the secrets among the variables of `environ`, those that `keys` names, and all of `more`."""
+        return cls({**secrets_of(environ, keys), **more})
 
     def text(self, text: str, guess: bool = False) -> tuple[str, tuple[Finding, ...]]:
         """`text` with `[redacted: KIND]` for each secret; with `guess`, also random strings beside telling words."""

@@ -23,16 +23,21 @@ _DERIVED = ("cwd", "predict", "views", "checkpoint")  # folders: made again, or 
 def belongings(folder: SessionFolder, events: Sequence[Event]) -> Iterator[tuple[str, Source]]:
     """(path beneath the session, its content or where that stands). The log and its blobs are not among them. Raises
     SessionError where evidence that the log tells of is missing."""
+    yield from made_files(folder, events)
+    for name, digest in scripts_at(events).items():
+        yield f"workspace/{name}", folder.blobs.get(digest)
+
+
+def made_files(folder: SessionFolder, events: Sequence[Event]) -> Iterator[tuple[str, Source]]:
+    """The same without the scripts that are being written: all that was made, and is not in the log's blobs."""
     state = fold(events)
     yield from _files(folder, folder.root / "source")
     yield from _files(folder, folder.paper if state.title else None, folder.plan if state.drafted else None)
     for experiment in state.built:
         yield from _files(folder, folder.frozen(experiment))
     if state.plan:
-        yield from _files(folder, folder.root / "data")
+        yield from _data(folder)
     yield from _evidence(folder, events)
-    for name, digest in scripts_at(events).items():
-        yield f"workspace/{name}", folder.blobs.get(digest)
 
 
 def scripts_at(events: Iterable[Event]) -> dict[str, str]:
@@ -46,6 +51,28 @@ def scripts_at(events: Iterable[Event]) -> dict[str, str]:
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             raise SessionError("The session's log names a file outside its workspace.", name)
     return files
+
+
+def half_made(folder: SessionFolder) -> list[Path]:
+    """Folders of tables that data.py is still writing, or was broken off in: it makes them again."""
+    return [path.parent for path in sorted(folder.root.glob("data/*/*/data.run")) if _is_half_made(path)]
+
+
+def _is_half_made(journal: Path) -> bool:
+    if (journal.parent / "table.json").exists():  # the mark of one that is whole
+        return False
+    try:
+        lines = [json.loads(line) for line in journal.read_bytes().splitlines()]
+        return not any(line.get("event") == "finished" and line["result"]["outcome"] == "ok" for line in lines)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return True
+
+
+def _data(folder: SessionFolder) -> Iterator[tuple[str, Source]]:
+    left = {path.relative_to(folder.root).as_posix() for path in half_made(folder)}
+    for name, source in _files(folder, folder.root / "data"):
+        if "/".join(name.split("/")[:3]) not in left:
+            yield name, source
 
 
 def _evidence(folder: SessionFolder, events: Sequence[Event]) -> Iterator[tuple[str, Source]]:

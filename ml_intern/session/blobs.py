@@ -42,7 +42,8 @@ class Blobs:
             raise SessionError("A part of the session is damaged.", f"{path} does not have the content of its name")
         return content
 
-    def _text(self, digest: str) -> str:
+    def text(self, digest: str) -> str:
+        """The same as text."""
         try:
             return self.get(digest).decode()
         except UnicodeDecodeError:
@@ -56,7 +57,7 @@ class Blobs:
         """`value` with everything put back that `spilled` took out."""
         if isinstance(value, dict):
             if value.keys() == {_MARK} and isinstance(value[_MARK], str):
-                return self._text(value[_MARK])
+                return self.text(value[_MARK])
             return {key: self.whole(one) for key, one in value.items()}
         if isinstance(value, list):
             return [self.whole(one) for one in value]

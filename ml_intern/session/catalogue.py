@@ -57,11 +57,11 @@ def size(folder: SessionFolder) -> int:
 
 
 def search(folder: SessionFolder, words: str) -> list[Hit]:
-    """Events that hold `words`, in any case. Raises SessionError."""
+    """Events that hold `words`, in any case, also in the outputs that they keep beside the log. Raises SessionError."""
     wanted = words.casefold()
     hits = []
     for event in folder.events():
-        for text in _texts(event.data):
+        for text in (*_texts(event.data), folder.output(event)):
             for line in text.splitlines():
                 if wanted in line.casefold():
                     hits.append(Hit(event.seq, event.type, line.strip()))
@@ -80,11 +80,28 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def remove(folder: SessionFolder) -> None:
-    """All of it. Raises SessionError where somebody works on it. A crash in between leaves no half session."""
+    """All of it. Raises SessionError where somebody works on it, or a run of it lives on. A crash in between leaves no
+    half session."""
     aside = folder.root.with_name(f".removed-{folder.id}")
     with held_still(folder.log):
+        require_no_run(folder)
         folder.root.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def living_runs(folder: SessionFolder) -> list[str]:
+    """Its runs that outlived the harness that began them, as after a kill: their supervisor holds their journal."""
+    return sorted({path.parent.name for path in folder.root.glob("runs/*/*.run") if is_held(path)})
+
+
+def require_no_run(folder: SessionFolder) -> None:
+    """Raises SessionError where a run of the session lives on."""
+    if alive := living_runs(folder):
+        raise SessionError(
+            f"A run of session {folder.id} is still going on: {', '.join(alive[:5])}.",
+            "it outlived the program that began it",
+            f"ml-intern resume {folder.id} takes it over, and Ctrl-C then stops it.",
+        )
 
 
 def prunable(store: SessionStore, older_than: float, statuses: tuple[str, ...], keep: int) -> list[Entry]:
@@ -93,17 +110,19 @@ def prunable(store: SessionStore, older_than: float, statuses: tuple[str, ...], 
     return [
         one for one in entries[keep:]
         if one.age >= older_than and one.status in statuses and not is_held(one.folder.log)
+        and not living_runs(one.folder)
     ]  # fmt: skip
 
 
 def left_overs(store: SessionStore) -> list[str]:
-    """Removes what an interrupted removal left, and a fork or a download that was interrupted a day ago or earlier;
-    names what it was."""
+    """Removes what an interrupted removal left, a fork or a download that was interrupted a day ago or earlier, and
+    what was replaced by what came from the Hub, where that is in its place; names what it was."""
     gone = []
     for path in sorted(store.root.glob(".*-*")) if store.root.is_dir() else ():
         kind, _, name = path.name.partition("-")
         old = time.time() - path.lstat().st_mtime > _ABANDONED
-        if kind == ".removed" or (kind in (".forking", ".coming") and old):
+        replaced = kind == ".replaced" and (store.root / name.rpartition("-")[0] / "events.jsonl").exists()
+        if kind == ".removed" or replaced or (kind in (".forking", ".coming") and old):
             shutil.rmtree(path, ignore_errors=True)
             gone.append(name)
     return gone

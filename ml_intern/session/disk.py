@@ -9,7 +9,7 @@ from pathlib import Path
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Through a temporary file and a rename; on disk, name and all, when it returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     data = content.encode() if isinstance(content, str) else content
     try:
@@ -22,6 +22,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
         part.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """With those above it; their names are on disk when it returns."""
+    if folder.is_dir():
+        return
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in reversed(new):
+        sync(one.parent)
 
 
 def sync(path: Path) -> None:

@@ -11,13 +11,14 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ml_intern.session.disk import write_whole
+from ml_intern.session.events import Event
 
 Command = Literal["pause", "go-on", "stop"]
 LONGEST = 20_000  # characters of words
@@ -36,6 +37,16 @@ class Told(BaseModel):
     words: str = ""
     command: Command | None = None
     settings: dict[str, Any] = {}
+
+    @property
+    def only_words(self) -> bool:
+        """Whether nothing but a model is to follow it: such a message may come from another machine."""
+        return bool(self.words) and not self.command and not self.settings
+
+
+def heard(events: Iterable[Event]) -> set[str]:
+    """Ids of the messages that the log has."""
+    return {event.data["inbox"] for event in events if "inbox" in event.data}
 
 
 class Inbox:
@@ -63,6 +74,18 @@ class Inbox:
         for path in self._files():
             if path.stem in taken:
                 path.unlink(missing_ok=True)
+
+    def keep_words(self) -> None:
+        """Removes everything else: what came from elsewhere pauses, stops and sets nothing here."""
+        kept = {told.id for told in self.waiting() if told.only_words}
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.stem not in kept or path.suffix != ".json":
+                path.unlink()
+
+    def add(self, others: Iterable[Told]) -> None:
+        """Messages of another folder, as they are; on disk when it returns."""
+        for told in others:
+            write_whole(self.folder / f"{told.id}.json", told.model_dump_json())
 
     def _files(self) -> list[Path]:
         try:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ml_intern.errors import SessionError
 from ml_intern.session.blobs import Blobs
-from ml_intern.session.disk import sync, write_whole
+from ml_intern.session.disk import make_folder, sync, write_whole
 from ml_intern.session.events import GENESIS, VERSION, Event, EventType, NewerVersion, encoded, parsed
 
 _ASIDE = ".torn-"
@@ -32,30 +32,50 @@ def read_log(path: Path) -> tuple[Event, ...]:
     return tuple(events)
 
 
+def read_good(path: Path) -> tuple[tuple[Event, ...], SessionError | None]:
+    """As `read_log` as far as the log is good, and what is wrong behind that; None where nothing is."""
+    events: list[Event] = []
+    try:
+        for event, _ in _scanned(path, path.read_bytes() if path.exists() else b""):
+            events.append(event)
+    except SessionError as error:
+        return tuple(events), error
+    return tuple(events), None
+
+
 def scan(path: Path, content: bytes) -> tuple[list[Event], int]:
     """(events, number of good bytes). A torn tail is left out; anything else that is wrong is damage."""
-    events: list[Event] = []
-    good = 0
+    found = list(_scanned(path, content))
+    return [event for event, _ in found], found[-1][1] if found else 0
+
+
+def _scanned(path: Path, content: bytes) -> Iterator[tuple[Event, int]]:
+    """Each event and where it ends, in bytes. Raises SessionError at what is damaged."""
+    count = good = 0
     previous = GENESIS
     blobs = Blobs(path.parent / "blobs")
     while good < len(content):
         end = content.find(b"\n", good) + 1
-        event = parsed_line(path, content[good:end], len(events), previous) if end else None
+        event = parsed_line(path, content[good:end], count, previous) if end else None
         if event is None:
             if _is_torn(content[good:]):
-                break
+                return
             raise SessionError(
-                f"The session's log is damaged at line {len(events) + 1}.",
+                f"The session's log is damaged at line {count + 1}.",
                 f"{path} has a record there whose checksum or place in the chain is wrong.",
-                "Nothing was changed. Restore the file from a copy, or go on from before the damage:"
-                f" ml-intern fork {path.parent.name} --at {len(events) - 1}",
+                "Nothing was changed. Restore the file from a copy" + _before(path, count),
             )
         previous = event.checksum
         if b'"$blob"' in content[good:end]:
             event = event.model_copy(update={"data": blobs.whole(event.data)})
-        events.append(event)
-        good = end
-    return events, good
+        count, good = count + 1, end
+        yield event, good
+
+
+def _before(path: Path, good: int) -> str:
+    """How to go on from before the damage, where there is anything before it."""
+    fork = f"ml-intern fork {path.parent.name} --at {good - 1}"
+    return f", or go on from before the damage: {fork}" if good else "; nothing before the damage can be gone on from."
 
 
 def _is_torn(tail: bytes) -> bool:
@@ -85,11 +105,11 @@ class EventLog:
     def __init__(self, path: Path, clean: Callable[[Any], Any] = lambda data: data, there: bool = False) -> None:
         self.path, self._clean = path, clean
         if not there:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         self._blobs = Blobs(path.parent / "blobs")
         self._lock = threading.Lock()
         self._broken = ""
-        self._head = GENESIS
+        self._begun = (-1, 0)  # the last write: how many events there were, and where the file ended, in bytes
         self._events: list[Event] = []
         try:
             self._fd = os.open(path, os.O_RDWR | (0 if there else os.O_CREAT) | os.O_CLOEXEC, 0o600)
@@ -115,6 +135,13 @@ class EventLog:
         """All of them, the latest last; it grows with each append."""
         return self._events
 
+    def keep(self, text: str) -> str:
+        """Puts a text into a blob, cleaned as events are; returns its digest, for an event to name. Durable, too."""
+        try:
+            return self._blobs.put(str(self._clean(text)).encode("utf-8", "replace"))
+        except OSError as error:
+            raise self._unwritable(error.strerror or str(error)) from None
+
     def append(self, type: EventType, **data: Any) -> Event:
         """Writes one event durably before it returns. A full disk or an I/O error raises SessionError."""
         with self._lock:
@@ -126,6 +153,7 @@ class EventLog:
                 raise self._unwritable(error.strerror or str(error)) from None
 
     def _append(self, type: EventType, data: Any) -> Event:
+        self._drop_interrupted()
         fields: dict[str, Any] = {
             "version": VERSION,
             "seq": len(self._events),
@@ -133,18 +161,25 @@ class EventLog:
             "time": time.time(),
             "mono": time.monotonic(),
             "data": self._blobs.spilled(data),
-            "previous": self._head,
+            "previous": self._events[-1].checksum if self._events else GENESIS,
         }
         line, checksum = encoded(fields)
-        self._write(line)
-        self._head = checksum
         event = Event.model_construct(**{**fields, "data": data, "checksum": checksum})
-        self._events.append(event)
+        self._write(line)
+        self._events.append(event)  # only this makes it an event of the log: Ctrl-C comes before or after it
         return event
+
+    def _drop_interrupted(self) -> None:
+        """Takes back a line whose writing Ctrl-C broke off, whole or not: nobody has acted on it, as nobody was told
+        that it is there. A process that writes nothing more leaves it, as one that is killed there does."""
+        count, end = self._begun
+        if count == len(self._events):
+            os.ftruncate(self._fd, end)
 
     def _write(self, line: bytes) -> None:
         """What was half written is taken back, so that the log still ends with a whole record."""
         end = os.lseek(self._fd, 0, os.SEEK_END)
+        self._begun = (len(self._events), end)
         view = memoryview(line)
         try:
             while view:
@@ -208,8 +243,6 @@ class EventLog:
     def _recover(self) -> None:
         content = self.path.read_bytes()
         self._events, good = scan(self.path, content)
-        if self._events:
-            self._head = self._events[-1].checksum
         if torn := content[good:]:
             write_whole(self.path.with_name(f"{self.path.name}{_ASIDE}{good}-{len(torn)}"), torn)
             os.ftruncate(self._fd, good)
@@ -254,7 +287,7 @@ def held_still(log: Path) -> Iterator[None]:
 
 
 def is_held(log: Path) -> bool:
-    """Whether a process has the log open for writing now."""
+    """Whether a process has the log, or the journal of a run, open for writing now."""
     try:
         fd = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -271,3 +271,36 @@ def test_no_hostile_text_is_lost_on_its_way_to_a_viewer() -> None:
     text = [line["message"]["content"] for line in lines(troubled(), "trace")[1:]]
     for wanted in (SCRIPT, TURNED, TRACEBACK, HUGE):
         assert any(wanted in one for one in text)
+
+
+def test_approvals_questions_and_what_runs_used_are_told_in_words_and_a_refused_call_has_its_own_result() -> None:
+    story = Story()
+    about = {"purpose": "build", "id": "c1", "tool": "fetch", "kind": "external", "call": "d"}
+    asked = {"id": "Q1", "purpose": "build", "question": "Which\x1b[31m layers?", "meanwhile": "three", "digest": "d"}
+    story.says("conversation.started", purpose="build", prompt="Go.")
+    story.replies("build", tool_calls=[{"id": "x", "name": "fetch", "arguments": "{}"}])
+    story.says("approval", **about, decision="allow", scope="tool", by="a person", paused=2.0)
+    story.begins("build", "x", "fetch", {})
+    story.ends("build", "x", "fetch", "it is here")
+    story.replies("build", tool_calls=[{"id": "x", "name": "fetch", "arguments": "{}"}])
+    story.says("approval", **about, decision="refuse", by="rule 2")
+    story.ends("build", "x", "fetch", "FAILED: refused")
+    story.says("approval", **about, decision="stop", by="nobody is there")
+    story.says("question", **asked, changes="nothing", outcome="deferred")
+    story.says("question", **asked, changes="seeds", outcome="refused")
+    story.says("allowance.held", run="r1", key="k", gpu_seconds=120.0, micro=0)
+    story.says("allowance.settled", run="r1", key="k", gpu_seconds=90.0, micro=250_000)
+    page = exported(story.events, "html")
+    for words in (
+        "fetch (external): allowed for the rest of the session; decided by: a person",
+        "fetch (external): refused; decided by: rule 2",
+        "fetch (external): neither allowed nor refused: the run was stopped; decided by: nobody is there",
+        "Q1: Which layers? (nobody answered; decided: three)",
+        "it would change the plan (seeds), which stayed as it was",
+        "r1: at most 2.0 GPU minutes are held for it",
+        "r1: 1.5 GPU minutes and $0.25 were used",
+    ):
+        assert words in page, words
+    said = messages(story.events)
+    results = {one.call_id: one.content for one in said if one.role == "tool"}
+    assert [results[call.id] for one in said for call in one.calls] == ["it is here", "FAILED: refused"]

@@ -1,13 +1,17 @@
 """The event log: durable, chained, one writer; a torn tail is set aside and a damaged middle is never cut."""
 
 import errno
+import importlib
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -16,6 +20,7 @@ from ml_intern.session.blobs import LONGEST
 from ml_intern.session.events import encoded
 from ml_intern.session.log import EventLog, is_held, read_log
 from ml_intern.session.state import fold
+from tests.support.boundaries import Boundaries
 
 VERSION_1 = Path(__file__).with_name("data") / "version-1.jsonl"
 
@@ -89,6 +94,40 @@ def test_a_crash_during_recovery_loses_neither_the_piece_nor_the_note(tmp_path: 
     for _ in range(2):
         with EventLog(path) as log:
             assert [event.type for event in log.events].count("log.recovered") == 1
+
+
+def killed(path: Path, place: int) -> bool:
+    """Opens the log in a fork that ends by SIGKILL at its place of that number; False where it has fewer."""
+    importlib.import_module("httpx")  # which each fork would import anew
+    child = os.fork()
+    if not child:
+        try:
+            Boundaries(place, path.parent).install()
+            EventLog(path)
+            os._exit(0)
+        finally:
+            os._exit(3)
+    _, status = os.waitpid(child, 0)
+    assert status in (0, signal.SIGKILL)
+    return status == signal.SIGKILL
+
+
+def test_recovery_killed_at_any_place_and_then_as_far_on_once_more_loses_nothing(tmp_path: Path) -> None:
+    whole = three_events(tmp_path / "whole" / "events.jsonl")
+    torn = whole[: whole.rindex(b"\n", 0, -1) + 1]
+    tail, twice = whole[len(torn) : -9], 0
+    for place in range(1, 1000):
+        path = log_of(tmp_path / str(place), torn + tail)
+        if not killed(path, place):
+            break
+        twice += killed(path, place)
+        with EventLog(path) as log:
+            told = [event.data["aside"] for event in log.events if event.type == "log.recovered"]
+            log.append("note", text="goes on")
+        pieces = {piece.name: piece.read_bytes() for piece in path.parent.glob("events.jsonl.torn-*")}
+        assert sorted(told) == sorted(pieces) and tail in pieces.values(), f"killed at {place}"
+        assert path.read_bytes().startswith(torn) and read_log(path)[-1].data == {"text": "goes on"}
+    assert place > 10 and twice > 5
 
 
 @pytest.mark.parametrize(
@@ -197,6 +236,63 @@ def test_secrets_are_taken_out_before_anything_is_written(tmp_path: Path) -> Non
         log.append("note", text="the word is hunter2")
         log.append("note", text="hunter2" * LONGEST)
     assert all(b"hunter2" not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+# The lock around them is not stepped through: a signal is never handled between its taking and its `with`.
+WRITING = [one.__code__ for one in (EventLog._append, EventLog._write, EventLog._drop_interrupted)]
+
+
+def interrupted(log: EventLog, steps: int) -> bool:
+    """Ctrl-C after so many steps of the writing of an event; False where it was over before."""
+    left = steps
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if frame.f_code not in WRITING:
+            return None
+        frame.f_trace_opcodes = True
+        left -= event == "opcode"
+        if left < 0:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        log.append("note", text="cut off")
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_ctrl_c_at_any_step_of_a_write_leaves_a_log_that_goes_on(tmp_path: Path) -> None:
+    whole, steps = 0, 0
+    while True:
+        path = tmp_path / str(steps) / "events.jsonl"
+        with EventLog(path) as log:
+            log.append("note", text="before")
+            if not interrupted(log, steps):
+                break
+            log.append("session.interrupted")
+            assert list(log.events) == list(read_log(path)), f"after {steps} steps"
+        kinds = [event.type for event in read_log(path)]
+        assert kinds in (["note", "session.interrupted"], ["note", "note", "session.interrupted"])
+        whole += len(kinds) == 3
+        steps += 1
+    assert steps > 100 and 0 < whole < steps / 2
+
+
+def test_a_log_damaged_from_its_first_line_on_names_no_moment_to_fork_at(tmp_path: Path) -> None:
+    lines = three_events(tmp_path / "whole" / "events.jsonl").splitlines(keepends=True)
+    path = log_of(tmp_path / "s", b"".join(lines[1:]))
+    with pytest.raises(SessionError, match="damaged at line 1") as caught:
+        read_log(path)
+    assert "--at" not in str(caught.value)
+    path.write_bytes(lines[0] + lines[2])
+    with pytest.raises(SessionError, match="--at 0"):
+        read_log(path)
 
 
 class Disk:

@@ -12,6 +12,7 @@ import pytest
 
 from ml_intern.agent.pipeline import mention
 from ml_intern.errors import InputError, MlInternError, SessionError
+from ml_intern.redaction import Redactor
 from ml_intern.session.catalogue import entry, remove
 from ml_intern.session.fork import fork
 from ml_intern.session.log import EventLog, held_still
@@ -19,10 +20,9 @@ from ml_intern.session.state import fold
 from ml_intern.session.store import SessionFolder, SessionStore
 from ml_intern.session.sync.download import fetch
 from ml_intern.session.sync.manifest import Manifest
-from tests.session.test_sync import REPO, SECRET, World, world
+from tests.session.conftest import REPO, SECRET, World
 from tests.support.session import measure, write_session
 
-__all__ = ["world"]
 Change = Callable[[dict[str, Any]], object]
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -80,10 +80,11 @@ def test_a_manifest_that_names_what_is_not_the_sessions_is_refused_and_leaves_no
     assert sorted(world.there.parent.rglob("*escaped*")) == before
 
 
-@pytest.mark.parametrize("id", ["..", ".", ".hidden", "x\n"])
+@pytest.mark.parametrize("id", ["..", ".", ".hidden", "x\n", "zzz", "last", "99999999-zz"])
 def test_an_id_that_is_no_name_is_refused(world: World, id: str) -> None:
     with pytest.raises(InputError, match="is no uploaded session"):
-        fetch(f"hf://datasets/{REPO}/{id}", SessionStore(world.there), world.remote(), world.there, take_over=False)
+        store, nothing = SessionStore(world.there), Redactor({})
+        fetch(f"hf://datasets/{REPO}/{id}", store, world.remote(), world.there, nothing, take_over=False)
 
 
 def strange(home: Path, **settings: Any) -> SessionFolder:
@@ -107,6 +108,52 @@ def test_a_session_that_arrives_weakens_no_sandbox_and_uploads_nowhere_and_its_p
     assert (state.sandbox, state.settings["sandbox"]) == (given, given)
     assert (state.settings["sync"], state.synced, state.came) == ("", REPO, REPO)
     assert state.unapproved and state.plan == "d1"
+
+
+def test_a_session_that_arrives_brings_no_approval_with_it(world: World) -> None:
+    folder = strange(world.here, approve="never", allow_unknown_price=True)
+    with EventLog(folder.log) as log:
+        about = {"purpose": "build zoo", "id": "1", "tool": "fetch", "kind": "external", "by": "a person"}
+        log.append("allowance.settled", key="k", run="r", gpu_seconds=-1e9, micro=-(10**9))
+        log.append("approval", **about, call="d", decision="allow", scope="tool")
+    before = folder.state()
+    assert (before.always, before.decided, before.gpu_seconds) == (("fetch",), {"d": "allow"}, 0.0)
+    world.uploader(folder).upload()
+    state = world.fetch(folder.id).folder.state()
+    assert (state.always, state.decided) == ((), {}) and not {"approve", "allow_unknown_price"} & state.settings.keys()
+
+
+def test_runs_that_came_along_are_told_from_those_that_were_measured_here(world: World) -> None:
+    folder = write_session(world.here)
+    assert (folder.state().runs, folder.state().brought) == (2, 0)
+    world.uploader(folder).upload()
+    came = world.fetch(folder.id).folder
+    with EventLog(came.log) as log:
+        log.append("session.resumed", settings={})
+        measure(came, log, "r7")
+    state = came.state()
+    assert (state.runs, state.brought, state.brought_from) == (3, 2, REPO)
+    earlier = fork(SessionStore(world.there / "sessions"), came, 5).state()
+    assert (earlier.runs, earlier.brought) == (1, 1)
+
+
+def test_evidence_that_its_log_does_not_tell_of_does_not_arrive(world: World) -> None:
+    def one_more(told: dict[str, Any]) -> None:
+        content = world.files()[f"{told['session']}/files/evidence.jsonl"] * 2
+        told["files"]["files/evidence.jsonl"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        name = f"{told['session']}/files/evidence.jsonl"
+        world.hub.repository("dataset", REPO).commit_aside({name: content})
+
+    with pytest.raises(SessionError, match="tells of 2 runs, 4 came"):
+        world.fetch(crafted(world, one_more))
+
+
+def test_a_fork_is_another_session_for_which_nothing_was_allowed_yet(world: World) -> None:
+    folder = strange(world.here)
+    with EventLog(folder.log) as log:
+        log.append("approval", purpose="p", id="1", tool="fetch", kind="external", by="a person", call="d",
+                   decision="allow", scope="tool")  # fmt: skip
+    assert fork(SessionStore(world.here / "sessions"), folder, None).state().always == ()
 
 
 def test_a_fork_from_before_it_arrived_came_from_elsewhere_no_less(world: World) -> None:
@@ -239,9 +286,7 @@ def test_nobody_opens_a_session_while_it_is_moved(tmp_path: Path) -> None:
 def test_what_goes_on_here_during_a_download_is_not_replaced(world: World) -> None:
     folder = write_session(world.here)
     world.uploader(folder).upload()
-    older = SessionFolder(world.there / "sessions" / folder.id)
-    older.root.mkdir(parents=True)
-    older.log.write_bytes(b"".join(folder.log.read_bytes().splitlines(keepends=True)[:4]))
+    older = world.older_copy(folder)
     opened: list[EventLog] = []
     world.hub.faults.before("/evidence.jsonl", lambda: opened.append(EventLog(older.log)))
     with pytest.raises(SessionError, match="being worked on"):

@@ -1,15 +1,14 @@
 """Uploads and downloads against a stand-in Hub, through the real client: what travels, and whose turn it is."""
 
+import fcntl
 import gzip
 import json
 import os
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
 from ml_intern.errors import InputError, SessionError
 from ml_intern.redaction import Redactor
@@ -17,58 +16,16 @@ from ml_intern.session.disk import write_whole
 from ml_intern.session.log import EventLog
 from ml_intern.session.state import fold
 from ml_intern.session.store import SessionFolder, SessionStore
+from ml_intern.session.sync import background
 from ml_intern.session.sync.background import BackgroundSync
-from ml_intern.session.sync.download import Fetched, fetch
-from ml_intern.session.sync.manifest import Lease, Manifest, this_machine
-from ml_intern.session.sync.remote import Remote, SyncError
-from ml_intern.session.sync.upload import GoneElsewhere, Uploader
-from tests.support.hub import Fault, ServedHub, serve_hub
+from ml_intern.session.sync.download import fetch, give_back
+from ml_intern.session.sync.manifest import Lease, this_machine
+from ml_intern.session.sync.remote import SyncError
+from ml_intern.session.sync.upload import GoneElsewhere, Uploaded, Uploader
+from tests.session.conftest import REPO, SECRET, World
+from tests.support.hub import Fault
 from tests.support.session import FINAL, measure, write_session
 from tests.test_redaction import PLANTS
-
-REPO = "ada/ml-intern-sessions"
-SECRET = "hf_" + "Qw7zXc9Lm2" * 4
-
-
-@dataclass
-class World:
-    """A Hub and two machines."""
-
-    hub: ServedHub
-    here: Path
-    there: Path
-
-    def remote(self, token: str = "hf_write") -> Remote:
-        return Remote(self.hub.site, token)
-
-    def uploader(self, folder: SessionFolder, known: dict[str, str] | None = None, token: str = "hf_write") -> Uploader:
-        remote = self.remote(token)
-        remote.make(REPO, public=False)
-        home = folder.root.parents[1]
-        return Uploader(folder, remote, REPO, Redactor(known or {}), home)
-
-    def fetch(self, id: str, home: Path | None = None, take_over: bool = False) -> Fetched:
-        home = home or self.there
-        locator = f"hf://datasets/{REPO}/{id}"
-        return fetch(locator, SessionStore(home / "sessions"), self.remote(), home, take_over=take_over)
-
-    def files(self) -> dict[str, bytes]:
-        repository = self.hub.repository("dataset", REPO)
-        return repository.files(repository.head)
-
-    def manifest(self, id: str) -> Manifest:
-        return Manifest.model_validate_json(self.files()[f"{id}/session.json"])
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the client's own pauses
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    with serve_hub() as hub:
-        hub.user("hf_write", "ada")
-        hub.user("hf_read", "ada", "read")
-        yield World(hub, tmp_path / "here", tmp_path / "there")
 
 
 def content(folder: SessionFolder) -> dict[str, bytes]:
@@ -197,6 +154,17 @@ def test_a_binary_file_with_a_secret_stays_here(world: World) -> None:
     assert not [name for name, data in world.files().items() if SECRET.encode() in data]
 
 
+def test_one_byte_that_is_not_utf_8_lets_no_likely_secret_out(world: World) -> None:
+    folder = write_session(world.here)
+    likely = "Zq8vN3xW0kLr7TyB2mPc"
+    for name, text in {"train": f"password = {likely}", "predict": "loss = 0.25"}.items():
+        write_whole(folder.run("r0") / f"{name}.log", f"naïve caf\xe9\n{text}\n".encode("latin-1"))
+    done = world.uploader(folder).upload()
+    assert done.parcel.withheld == ["runs/r0/train.log"]
+    assert not [name for name, data in world.files().items() if likely.encode() in data]
+    assert f"{folder.id}/files/runs/r0/predict.log" in world.files()
+
+
 def test_a_compressed_file_with_a_secret_stays_here(world: World) -> None:
     folder = write_session(world.here)
     kept = folder.predictions / "zoo" / "r0-test.jsonl.gz"
@@ -317,9 +285,7 @@ def test_a_commit_of_another_session_in_between_does_not_matter(world: World) ->
 def test_it_is_brought_up_to_date_where_an_older_copy_lies(world: World) -> None:
     folder = write_session(world.here)
     world.uploader(folder).upload()
-    older = SessionFolder(world.there / "sessions" / folder.id)
-    older.root.mkdir(parents=True)
-    older.log.write_bytes(b"".join(folder.log.read_bytes().splitlines(keepends=True)[:4]))
+    world.older_copy(folder)
     came = world.fetch(folder.id)
     assert came.new and len(came.folder.events()) == len(folder.events()) + 1
     assert [f.id for f in SessionStore(world.there / "sessions").all()] == [folder.id]
@@ -344,10 +310,79 @@ def test_the_same_machine_finds_its_own_session_as_it_is(world: World) -> None:
     assert not world.fetch(folder.id, home=world.here).new
 
 
+def test_coming_home_after_a_secret_was_taken_out_is_no_parting(world: World) -> None:
+    folder = write_session(world.here, secret=SECRET)
+    known = {"HF_TOKEN": SECRET}
+    world.uploader(folder, known).upload()
+    same = world.fetch(folder.id, world.here, known=known)
+    assert not same.new, "nothing has happened elsewhere"
+    give_back(world.remote(), same)
+    came = world.fetch(folder.id).folder
+    with EventLog(came.log) as log:
+        log.append("note", text="done elsewhere")
+    world.uploader(came).upload(release=True)
+    back = world.fetch(folder.id, world.here, known=known)
+    assert back.new and back.folder.events()[-2].data == {"text": "done elsewhere"}
+    assert sorted(path.name for path in (world.here / "sessions").iterdir()) == [folder.id]
+
+
+def test_a_copy_whose_run_lives_on_is_not_replaced(world: World) -> None:
+    folder = write_session(world.here)
+    world.uploader(folder).upload()
+    older = world.older_copy(folder)
+    write_whole(older.run("r9") / "train.run", "{}")
+    with (older.run("r9") / "train.run").open() as journal:
+        fcntl.flock(journal, fcntl.LOCK_EX)
+        with pytest.raises(SessionError, match="still going on: r9"):
+            world.fetch(folder.id)
+    assert len(older.events()) == 4
+    assert world.fetch(folder.id).new
+
+
+def test_a_lease_that_came_to_nothing_is_given_back_as_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_session(world.here)
+    with EventLog(folder.log):
+        world.uploader(folder).upload()
+    before = world.manifest(folder.id)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    came = world.fetch(folder.id, take_over=True)
+    assert world.manifest(folder.id) != before
+    give_back(world.remote(), came)
+    assert world.manifest(folder.id) == before, "that the first machine may have gone on is still known"
+    give_back(world.remote(), came)  # it is nobody's any more: nothing happens
+    world.hub.lies[f"{folder.id}/files/evidence.jsonl"] = b"x" * folder.ledger.stat().st_size
+    with pytest.raises(SessionError, match="damaged"):
+        world.fetch(folder.id, world.here.parent / "third", take_over=True)
+    assert world.manifest(folder.id) == before
+
+
+def test_a_lease_of_somebody_else_is_not_given_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_session(world.here)
+    world.uploader(folder).upload()
+    came = world.fetch(folder.id)
+    with EventLog(came.folder.log) as log:
+        log.append("note", text="it went on after all")
+        world.uploader(came.folder).upload()
+    before = world.manifest(folder.id)
+    give_back(world.remote(), came)
+    assert world.manifest(folder.id) == before
+
+
+def test_a_repository_that_one_may_only_read_is_said_with_what_works(world: World) -> None:
+    folder = write_session(world.here)
+    world.uploader(folder).upload()
+    locator, store = f"hf://datasets/{REPO}/{folder.id}", SessionStore(world.there / "sessions")
+    with pytest.raises(SyncError, match="--no-sync") as caught:
+        fetch(locator, store, world.remote("hf_read"), world.there, Redactor({}), take_over=False)
+    assert "--repo" not in str(caught.value)
+    assert fetch(locator, store, world.remote("hf_read"), world.there, Redactor({}), take_over=False, lease=False).new
+
+
 @pytest.mark.parametrize("locator", ["hf://datasets/x", "hf://models/a/b/c", "hf://datasets/a/b/../c", "hf://"])
 def test_a_locator_that_is_none_is_refused(world: World, locator: str) -> None:
     with pytest.raises(InputError, match="is no uploaded session"):
-        fetch(locator, SessionStore(world.there), world.remote(), world.there, take_over=False)
+        fetch(locator, SessionStore(world.there), world.remote(), world.there, Redactor({}), take_over=False)
 
 
 def test_a_session_that_is_not_there_is_said_with_those_that_are(world: World) -> None:
@@ -415,6 +450,58 @@ def test_beside_a_run_it_uploads_and_survives_a_network_that_goes_away(world: Wo
     assert world.manifest(folder.id).lease is None
 
 
+class Stuck(Uploader):
+    """One whose last upload hangs until `go_on`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.go_on, self.first = threading.Event(), threading.Event()
+
+    def upload(self, *, release: bool = False, fresh: bool = True) -> Uploaded:
+        if release:
+            self.go_on.wait(60)
+            raise SyncError("It was stuck.")
+        done = super().upload(release=release, fresh=fresh)
+        self.first.set()
+        return done
+
+
+def test_a_last_upload_that_takes_too_long_is_told_with_the_command_that_does_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "_LAST_TRY", 0.0)
+    folder = write_session(world.here)
+    told: list[str] = []
+    with EventLog(folder.log) as log:
+        world.remote().make(REPO, public=False)
+        stuck = Stuck(folder, world.remote(), REPO, Redactor({}), world.here)
+        with BackgroundSync(stuck, 60, lambda type, data: told.append(str(data["text"])), lambda: None) as sync:
+            assert stuck.first.wait(60)
+            log.append("session.finished")
+        assert sync.rest.endswith(f"ml-intern sessions upload {folder.id} --repo {REPO}")
+        assert len(told) == 1 and told[0].startswith("Not all of session") and told[0].endswith(sync.rest)
+        with pytest.raises(GoneElsewhere, match="has not been heard of"):
+            world.fetch(folder.id)
+        assert world.fetch(folder.id, take_over=True).new, "nobody waits for a lease that nobody needs"
+    stuck.go_on.set()
+    sync._thread.join(60)
+    assert len(told) == 1, "nothing is logged once the log is closed"
+
+
+def test_a_last_upload_that_fails_is_told_though_the_problem_is_not_new(world: World) -> None:
+    folder = write_session(world.here)
+    told: list[str] = []
+    with EventLog(folder.log):
+        uploader = world.uploader(folder)
+        world.hub.stop()
+        with BackgroundSync(uploader, 60, lambda type, data: told.append(str(data["text"])), lambda: None) as sync:
+            deadline = time.monotonic() + 20
+            while not told and time.monotonic() < deadline:
+                os.sched_yield()
+    assert len(told) == 2 and "tried again" in told[0]
+    assert told[1].startswith("Not all of session") and "sessions upload" in sync.rest
+
+
 def test_a_run_whose_session_was_taken_over_is_told_to_stop(world: World) -> None:
     folder = write_session(world.here)
     world.uploader(folder).upload()
@@ -437,3 +524,15 @@ def test_the_manifest_says_what_it_is_about_without_the_log(world: World) -> Non
     assert (told["title"], told["status"]) == ("Zebras", "running")
     assert told["events"] == len(folder.events()) and fold(folder.events()).title == "Zebras"
     assert b"ml-intern resume" in world.files()["README.md"]
+
+
+def test_a_secret_beside_an_odd_byte_or_inside_a_gzip_stays_here_and_that_is_told(world: World) -> None:
+    folder = write_session(world.here)
+    likely = b"password = Zq8vN3xW0kLr7TyB2mPc\n"
+    write_whole(folder.run("r0") / "train.log", b"progress\0\n" + likely)
+    write_whole(folder.run("r0") / "out" / "metrics.jsonl.gz", gzip.compress(likely))
+    parcel = world.uploader(folder).upload().parcel
+    held = ["runs/r0/out/metrics.jsonl.gz", "runs/r0/train.log"]
+    assert sorted(parcel.withheld) == held == sorted({name for name, _ in parcel.found})
+    assert set(world.manifest(folder.id).changed) == set(held)
+    assert not [name for name in world.files() if name.endswith(tuple(held))]

@@ -1,4 +1,4 @@
-"""The session as one JSON document: facts, state, and every event as it stands in the log."""
+"""The session as one JSON document: facts, state, every event as it stands in the log, and outputs kept beside it."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ def document(session: Session) -> Iterator[str]:
     yield f'"state":{compact(session.state.model_dump())},\n"events":['
     for place, event in enumerate(session.events):
         yield (",\n" if place else "\n") + compact(event.model_dump(mode="python"))
-    yield "\n]}\n"
+    yield f'\n],\n"outputs":{compact(dict(session.outputs))}}}\n'

@@ -217,7 +217,7 @@ class _Reader:
             content=plain(data.get("content")),
             reasoning=plain(data.get("reasoning")),
             calls=calls,
-            model=self._model,
+            model=plain(data.get("answered_by")) or self._model,
             input_tokens=int(number(data.get("input_tokens"))),
             output_tokens=int(number(data.get("output_tokens"))),
             cost_usd=None if cost is None else number(cost),
@@ -232,6 +232,7 @@ class _Reader:
             if not given or given in self._used:
                 unique = f"{given or 'call'}-{self._at.seq}-{place}"
             self._used.add(unique)
+            talk.ids.pop(given, None)  # that of an earlier call, which is done with
             out.append(Call(id=unique, name=plain(call.get("name")), arguments=plain(call.get("arguments"))))
             talk.waiting.append((given, out[-1]))
         return tuple(out)

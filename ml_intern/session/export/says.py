@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ml_intern.session.events import Event
-from ml_intern.session.export.texts import bounded, brief, counted, duration, number, plain, visible
+from ml_intern.session.export.texts import bounded, brief, counted, dollars, duration, number, plain, visible
 
 Tone = Literal["", "good", "warn", "bad"]
 TEXT_LIMIT = 16_000  # characters of one text that a page shows
@@ -61,8 +61,14 @@ def line(event: Event) -> Line:
             return Line("note", _text(data, "text"))
         case "doom.warning":
             return Line("going in circles", _text(data, "text"), "warn", _table("details", _without(data, "text")))
+        case "model.retried":
+            again = "was not asked again: the budget has no room" if data.get("refused") else "was asked again"
+            return Line("model", f"The model did not answer: {_text(data, 'error')}; it {again}", "warn")
         case "amendment":
             return Line("amendment", _text(data, "reason"), "warn", _table("details", _without(data, "reason")))
+        case "plan.reviewed":
+            told = f"{_text(data, 'decision')}: {_text(data, 'reason')}"
+            return Line("planner", told, blocks=_table("details", _without(data, "reason")))
         case _:
             return _work(event)
 
@@ -81,6 +87,14 @@ def _work(event: Event) -> Line:
             return Line("plan", "Approved and frozen", "good", _table("details", data))
         case "plan.refused":
             return Line("plan", "Not approved", "bad", _table("details", data))
+        case "approval":
+            return _approval(data)
+        case "question":
+            return _question(data)
+        case "allowance.held":
+            return Line("allowance", f"{_text(data, 'run')}: at most {_allowance(data)} are held for it")
+        case "allowance.settled":
+            return Line("allowance", f"{_text(data, 'run')}: {_allowance(data)} were used")
         case "resource.fetched":
             return Line("resource", f"{_text(data, 'name')}: {_text(data, 'shown')}", blocks=_table("details", data))
         case "experiment.built":
@@ -95,6 +109,36 @@ def _work(event: Event) -> Line:
         case _:
             told = ", ".join(f"{name} {plain(value)[:100]}" for name, value in list(data.items())[:8])
             return Line(event.type, brief(visible(told)), blocks=_table("details", data))
+
+
+def _approval(data: Mapping[str, Any]) -> Line:
+    decision = plain(data.get("decision"))
+    words = {"allow": "allowed", "refuse": "refused", "stop": "neither allowed nor refused: the run was stopped"}
+    said = words.get(decision, visible(decision))
+    said += " for the rest of the session" if data.get("scope") == "tool" else ""
+    tones: dict[str, Tone] = {"allow": "good", "refuse": "warn"}
+    head = f"{_text(data, 'tool')} ({_text(data, 'kind')}): {said}; decided by: {_text(data, 'by')}"
+    return Line("approval", head, tones.get(decision, "bad"))
+
+
+def _question(data: Mapping[str, Any]) -> Line:
+    outcomes = {
+        "answered": "a person answered",
+        "deferred": f"nobody answered; decided: {_text(data, 'meanwhile')}",
+        "refused": f"nobody answered, and it would change the plan ({_text(data, 'changes')}), which stayed as it was",
+    }
+    outcome = plain(data.get("outcome"))
+    head = f"{_text(data, 'id')}: {_text(data, 'question')}"
+    said = outcomes.get(outcome, visible(outcome))
+    return Line(
+        "question", f"{brief(head, 200)} ({said})", "good" if outcome == "answered" else "warn", _table("details", data)
+    )
+
+
+def _allowance(data: Mapping[str, Any]) -> str:
+    parts = [f"{number(data.get('gpu_seconds')) / 60:.1f} GPU minutes"] if data.get("gpu_seconds") else []
+    parts += [dollars(number(data.get("micro")) / 1e6)] if data.get("micro") else []
+    return " and ".join(parts) or "nothing"
 
 
 def _paper(data: Mapping[str, Any]) -> Line:

@@ -8,14 +8,14 @@ from typing import Any
 
 from ml_intern.session.events import Event
 from ml_intern.session.export.messages import Said
-from ml_intern.session.export.texts import iso, plain
+from ml_intern.session.export.texts import iso, number
 from ml_intern.session.state import State
 
 
 @dataclass(frozen=True)
 class Session:
     """`folder` is where it lies, as text; `status` overrules the state's, where more is known; `statements`: claim id
-    to what it says, where a plan is at hand."""
+    to what it says, where a plan is at hand; `outputs`: digest to text of what events keep beside the log."""
 
     id: str
     events: tuple[Event, ...]
@@ -23,6 +23,7 @@ class Session:
     folder: str = ""
     status: str = ""
     statements: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown_status(self) -> str:
@@ -63,16 +64,18 @@ def facts(session: Session, said: list[Said]) -> Facts:
     events = session.events
     tools = [one for one in said if one.role == "tool" and one.outcome != "not carried out"]
     replies = [one for one in said if one.role == "assistant" and one.model]
-    asked = [plain(event.data.get("model")) for event in events if event.type == "model.asked"]
+    lost = [event.data for event in events if event.type in ("model.retried", "model.failed")]
     measured = [event.data for event in events if event.type in ("evidence.recorded", "run.finished")]
     return Facts(
         started=events[0].time if events else 0.0,
         ended=events[-1].time if events else 0.0,
         seconds=session.state.seconds,
-        models=tuple(dict.fromkeys(model for model in asked if model)),
-        calls=len(asked),
-        input_tokens=sum(one.input_tokens for one in replies),
-        output_tokens=sum(one.output_tokens for one in replies),
+        models=session.state.models,
+        calls=session.state.iterations,
+        input_tokens=sum(one.input_tokens for one in replies)
+        + sum(int(number(one.get("input_tokens"))) for one in lost),
+        output_tokens=sum(one.output_tokens for one in replies)
+        + sum(int(number(one.get("output_tokens"))) for one in lost),
         cost_usd=session.state.cost_usd,
         cost_unknown=session.state.cost_unknown,
         tools=len(tools),

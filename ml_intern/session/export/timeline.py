@@ -17,7 +17,15 @@ _OPEN_AT_MOST = 4_000  # characters of the model's prose that stand open
 _PARSED_AT_MOST = 400_000
 _SHORT = 120
 # Shown with the messages, as runs, or as the head of a section.
-_ELSEWHERE = ("phase.started", "tool.intent", "tool.result", "run.started", "run.finished", "evidence.recorded")
+_ELSEWHERE = (
+    "phase.started",
+    "tool.intent",
+    "tool.result",
+    "output.kept",
+    "run.started",
+    "run.finished",
+    "evidence.recorded",
+)
 # Nobody worked in the time before these; the clock may be another machine's.
 _BEGINNINGS = ("session.created", "session.resumed", "session.forked", "session.synced", "log.recovered")
 
@@ -134,6 +142,10 @@ class _Builder:
         elif event.type == "model.replied":
             here.cost += number(data.get("cost_usd"))
             here.unpriced = here.unpriced or data.get("cost_usd") is None
+        elif event.type in ("model.retried", "model.failed"):
+            here.cost += number(data.get("cost_usd"))
+            if event.type == "model.retried":
+                here.entries.append(self._entry(event, "model", line(event)))
         elif self._fates.get(event.seq) == "begun again":
             cut = Line(visible(plain(data.get("name"))), "Cut off by a crash; begun again below.", "warn")
             here.entries.append(self._entry(event, "tool", cut))

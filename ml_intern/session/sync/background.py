@@ -5,6 +5,7 @@ Where another machine has taken the session over, the run is told to stop.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,11 +17,15 @@ from ml_intern.session.sync.upload import GoneElsewhere, Uploader
 
 _LONGEST_PAUSE = 900.0  # seconds between two tries while the network is away
 _LAST_TRY = 120.0  # seconds that the end of a run waits for the last upload
+_LAPSE = 10.0  # seconds that it waits then for the Hub to know that nobody is here any more
 
 
 class BackgroundSync:
     """Use as a context manager around the run. `tell(type, data)` logs; `lost` is called when the session is no longer
-    this machine's. `every`: seconds between two uploads."""
+    this machine's. `every`: seconds between two uploads. Once it is left, `rest` says in words what is to be done where
+    not all could be uploaded."""
+
+    rest = ""
 
     def __init__(
         self,
@@ -32,7 +37,7 @@ class BackgroundSync:
         self._uploader, self._every, self._tell, self._lost = uploader, every, tell, lost
         self._ended = threading.Event()
         self._problem = ""
-        self._given_up = False
+        self._given_up = self._gone = self._whole = self._left = False
         self._thread = threading.Thread(target=self._work, name="sync", daemon=True)
 
     def __enter__(self) -> BackgroundSync:
@@ -41,39 +46,59 @@ class BackgroundSync:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join(_LAST_TRY)
+        with contextlib.suppress(KeyboardInterrupt):  # a person who does not want to wait for it
+            self._thread.join(_LAST_TRY)
+        if self._whole or self._gone:
+            return
+        # What still hangs is left behind, and a thread for this too, should it hang as well.
+        lapse = threading.Thread(target=self._uploader.lapse, name="lapse", daemon=True)
+        lapse.start()
+        lapse.join(_LAPSE)
+        if self._whole:
+            return
+        session, repo = self._uploader.folder.id, self._uploader.repo
+        why = self._problem or f"the upload takes longer than {_LAST_TRY:.0f} s"
+        self.rest = f"Upload the rest of session {session}: ml-intern sessions upload {session} --repo {repo}"
+        self._say(f"Not all of session {session} is uploaded to {repo}: {why} {self.rest}")
+        self._left = True
+
+    def _say(self, text: str) -> None:
+        if not self._left:  # the log is closed then
+            self._tell("note", {"text": text})
 
     def _work(self) -> None:
         pause = 0.0  # at once: that nobody else works on it is worth knowing first
         while not self._ended.wait(pause) and not self._given_up:
             pause = self._every if self._once(release=False) else min(max(pause, self._every) * 2, _LONGEST_PAUSE)
         if not self._given_up:
-            self._once(release=True)
+            self._whole = self._once(release=True)
 
     def _once(self, release: bool) -> bool:
         try:
-            done = self._uploader.upload(release=release)
+            done = self._uploader.upload(release=release, fresh=release)
         except GoneElsewhere as error:
-            self._given_up = True
-            self._tell("note", {"text": f"{error.what} This machine stops."})
+            self._given_up = self._gone = True
+            self._say(f"{error.what} This machine stops.")
             self._lost()
             return False
         except MlInternError as error:
-            self._give_up_on(error)
+            self._give_up_on(error, release)
             return False
         except Exception as error:  # such as a file that changed under its hands: the next upload comes in any case
-            self._give_up_on(MlInternError("The session could not be uploaded.", f"{type(error).__name__}: {error}"))
+            what = MlInternError("The session could not be uploaded.", f"{type(error).__name__}: {error}")
+            self._give_up_on(what, release)
             return False
         if self._problem and not release:
-            self._tell("note", {"text": f"Uploads to {done.repo} go on."})
+            self._say(f"Uploads to {done.repo} go on.")
         self._problem = ""
         return True
 
-    def _give_up_on(self, error: MlInternError) -> None:
-        """Said once for each problem; what will not pass by itself is not tried again."""
+    def _give_up_on(self, error: MlInternError, last: bool) -> None:
+        """Said once for each problem, and for the `last` upload by who ends; what will not pass by itself is not tried
+        again."""
         if isinstance(error, SyncError) and not error.passing:
             self._given_up = True
-        if error.what != self._problem:
-            self._problem = error.what
+        before, self._problem = self._problem, error.what
+        if error.what != before and not last:
             rest = " It is not tried again." if self._given_up else " It is tried again."
-            self._tell("note", {"text": f"{error.what} {error.why}{rest}"})
+            self._say(f"{error.what} {error.why}{rest}")

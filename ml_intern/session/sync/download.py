@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ml_intern.errors import InputError, SessionError
+from ml_intern.redaction import Redactor
+from ml_intern.session.catalogue import require_no_run
 from ml_intern.session.disk import sync, sync_tree
+from ml_intern.session.events import Event
+from ml_intern.session.inbox import Inbox, Told, heard
 from ml_intern.session.log import EventLog, held_by, held_still, is_held, read_log
 from ml_intern.session.store import SessionFolder, SessionStore
+from ml_intern.session.sync.coming import bring_files, coming_place, require_same
 from ml_intern.session.sync.manifest import SESSION_ID, Manifest, new_lease, this_machine
-from ml_intern.session.sync.parcel import item_of
-from ml_intern.session.sync.remote import Conflict, Remote
+from ml_intern.session.sync.outgoing import OutgoingLog
+from ml_intern.session.sync.remote import Conflict, Remote, SyncError
 from ml_intern.session.sync.upload import GoneElsewhere
 
 _LOCATOR = re.compile(rf"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<session>{SESSION_ID}))?/?")
@@ -24,12 +30,16 @@ _LOCATOR = re.compile(rf"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<session>
 
 @dataclass(frozen=True)
 class Fetched:
-    """`new`: False where this machine had it already, and is as far or further."""
+    """`new`: False where this machine had it already, and is as far or further; `words` are then what was said to it
+    elsewhere and is not in its inbox yet: it is for a person to say that it goes there. `before`: the manifest without
+    the lease that was taken; None where none was."""
 
     folder: SessionFolder
     manifest: Manifest
     repo: str
     new: bool
+    words: tuple[Told, ...] = ()
+    before: Manifest | None = None
 
 
 def is_locator(text: str) -> bool:
@@ -45,10 +55,17 @@ def parse_locator(text: str) -> tuple[str, str]:
 
 
 def fetch(
-    locator: str, store: SessionStore, remote: Remote, home: Path, *, take_over: bool, lease: bool = True
+    locator: str,
+    store: SessionStore,
+    remote: Remote,
+    home: Path,
+    redactor: Redactor,
+    *,
+    take_over: bool,
+    lease: bool = True,
 ) -> Fetched:
     """The session in the store of this machine, ready to go on; its lease is taken, if wanted and if there is something
-    left to do. Raises InputError, SessionError."""
+    left to do. `redactor`: as for an upload of what is here. Raises InputError, SessionError."""
     repo, session = parse_locator(locator)
     head = remote.head(repo)
     if not session:
@@ -58,13 +75,31 @@ def fetch(
         there = ", ".join(remote.sessions(repo)[-5:]) or "none"
         raise InputError(f"{repo} holds no session {session}.", f"it holds: {there}")
     _require_usable(manifest, home, take_over)
-    if lease and manifest.status != "finished":
+    before = manifest if lease and manifest.status != "finished" else None
+    if before is not None:
+        remote.require_private(repo)  # whoever goes on with it uploads to there
         manifest = _leased(remote, repo, manifest, head, home)
     folder = SessionFolder(store.root / session)
-    if folder.log.exists() and _is_as_far(folder, manifest):
-        return Fetched(folder, manifest, repo, new=False)
-    _bring(remote, repo, manifest, head, store, folder)
-    return Fetched(folder, manifest, repo, new=True)
+    try:
+        if folder.log.exists() and _is_as_far(folder, manifest, redactor):
+            words = _words(remote, repo, manifest, head, folder)
+            return Fetched(folder, manifest, repo, new=False, words=words, before=before)
+        _bring(remote, repo, manifest, head, store, folder, redactor)
+    except BaseException:
+        give_back(remote, Fetched(folder, manifest, repo, new=False, before=before))
+        raise
+    return Fetched(folder, manifest, repo, new=True, before=before)
+
+
+def give_back(remote: Remote, fetched: Fetched) -> None:
+    """The lease, where nothing was done with the session; as it was before, so that whoever had it last is still named.
+    A Hub that cannot be reached, or where it has changed hands since, does not matter: a lease runs out."""
+    if fetched.before is None:
+        return
+    with contextlib.suppress(SessionError, Conflict):
+        head = remote.head(fetched.repo)
+        if remote.manifest(fetched.repo, fetched.manifest.session, head) == fetched.manifest:
+            remote.commit(fetched.repo, head, fetched.manifest.session, fetched.before, {}, (), "")
 
 
 def _only(repo: str, sessions: list[str]) -> str:
@@ -110,19 +145,54 @@ def _leased(remote: Remote, repo: str, manifest: Manifest, head: str, home: Path
             f"Somebody else has changed {repo} at this very moment.",
             next="Try again: it may be another session's upload.",
         ) from None
+    except SyncError as error:
+        if error.passing:
+            raise
+        why = f"{error.what} {error.why}".strip()
+        refused = SyncError(
+            f"It cannot be written into {repo} that this machine goes on with session {manifest.session}.",
+            why,
+            "Use a token that may write there; or resume with --no-sync: what is done then stays on this machine.",
+        )
+        refused.passing = False
+        raise refused from None
     return leased
 
 
-def _is_as_far(folder: SessionFolder, manifest: Manifest) -> bool:
+def _is_as_far(folder: SessionFolder, manifest: Manifest, redactor: Redactor) -> bool:
     """Whether this machine's log holds all that is there. Raises SessionError where the two have parted."""
     if is_held(folder.log):
         raise SessionError(f"Session {folder.id} is being worked on here{held_by(folder.log)}.")
-    checksums = [event.checksum for event in read_log(folder.log)]
-    if len(checksums) < manifest.events:
+    here = read_log(folder.log)
+    if len(here) < manifest.events:
         return False  # whether what comes begins with this is seen once it has come
-    if checksums[manifest.events - 1] != manifest.checksum:
+    place = manifest.events - 1
+    if manifest.checksum not in (here[place].checksum, _outgoing(folder, here, redactor)[place]):
         raise _parted(folder)
     return True
+
+
+def _outgoing(folder: SessionFolder, events: Sequence[Event], redactor: Redactor) -> list[str]:
+    """Checksums of the log as it leaves this machine: what is secret in it is not there, and its chain is another."""
+    log = OutgoingLog(redactor, folder.blobs)
+    log.advance(events)
+    return log.checksums
+
+
+def _words(remote: Remote, repo: str, manifest: Manifest, head: str, folder: SessionFolder) -> tuple[Told, ...]:
+    """What was said to the session elsewhere and not heard there, for a copy that needs nothing else."""
+    known = heard(folder.events()) | {told.id for told in folder.inbox.waiting()}
+    names = [name for name in manifest.files if name.startswith("files/inbox/")]
+    if not (new := [name for name in names if PurePosixPath(name).stem not in known]):
+        return ()
+    with tempfile.TemporaryDirectory() as place:
+        part = Path(place)
+        remote.fetch(repo, manifest.session, head, {name: manifest.files[name].size for name in new}, part)
+        for name in new:
+            require_same(part, name, manifest)
+        came = Inbox(part / "files" / "inbox")
+        came.keep_words()
+        return tuple(came.waiting())
 
 
 def _parted(folder: SessionFolder) -> SessionError:
@@ -133,54 +203,58 @@ def _parted(folder: SessionFolder) -> SessionError:
 
 
 def _bring(
-    remote: Remote, repo: str, manifest: Manifest, head: str, store: SessionStore, folder: SessionFolder
+    remote: Remote,
+    repo: str,
+    manifest: Manifest,
+    head: str,
+    store: SessionStore,
+    folder: SessionFolder,
+    redactor: Redactor,
 ) -> None:
     """Into a folder beside it first: what is wrong leaves nothing behind, and replaces nothing."""
     store.root.mkdir(parents=True, exist_ok=True)
-    for left in store.root.glob(f".coming-{manifest.session}-*"):
-        if not _is_alive(left):
-            shutil.rmtree(left, ignore_errors=True)
-    # A folder of its own: somebody else on this machine may be fetching the same session.
-    part = store.root / f".coming-{manifest.session}-{os.getpid()}"
-    part.mkdir()
+    part = coming_place(store.root, manifest)
+    kept = False
     try:
-        remote.fetch(repo, manifest.session, head, [*manifest.files, *manifest.segments], part)
+        bring_files(remote, repo, manifest, head, part)
         _put_in_place(part, manifest)
-        _require_prefix(folder, part)
+        _require_prefix(folder, part, redactor)
+        SessionFolder(part).inbox.keep_words()
         with EventLog(part / "events.jsonl") as log:
             log.append("session.fetched", repo=repo, left_out=list(manifest.left_out), changed=list(manifest.changed))
         (part / "holder.json").unlink(missing_ok=True)
         sync_tree(part)
         with held_still(folder.log) if folder.log.exists() else contextlib.nullcontext():
-            _require_prefix(folder, part)  # somebody may have gone on with it here meanwhile
+            _require_prefix(folder, part, redactor)  # somebody may have gone on with it here meanwhile
+            aside = store.root / f".replaced-{folder.id}-{time.time_ns()}"
             if folder.root.exists():
-                folder.root.rename(store.root / f".replaced-{folder.id}-{time.time_ns()}")
+                require_no_run(folder)
+                _keep_unheard(folder, SessionFolder(part))
+                folder.root.rename(aside)
             part.rename(folder.root)
             sync(store.root)
+        shutil.rmtree(aside, ignore_errors=True)
+    except (SyncError, KeyboardInterrupt):
+        kept = True  # what came is right: the next try goes on from it
+        raise
     except OSError as error:
         why = f"{error.filename or store.root}: {error.strerror or error}"
         raise SessionError(f"Session {manifest.session} could not be brought here.", why) from None
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if not kept:
+            shutil.rmtree(part, ignore_errors=True)
 
 
-def _is_alive(part: Path) -> bool:
-    """Whether the process that fetches into this folder is still there."""
-    number = part.name.rpartition("-")[2]
-    try:
-        os.kill(int(number), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except OSError:
-        return True
-    return int(number) != os.getpid()
+def _keep_unheard(here: SessionFolder, coming: SessionFolder) -> None:
+    """What was said to the copy on this machine, and neither heard nor uploaded, is not lost with it."""
+    known = heard(coming.events()) | {told.id for told in coming.inbox.waiting()}
+    coming.inbox.add(here.inbox.waiting(known))
 
 
 def _put_in_place(part: Path, manifest: Manifest) -> None:
     """Checks what came, and gives it the places that a session has. Raises SessionError."""
-    for name, item in manifest.files.items():
-        if item_of(part / name) != item:
-            raise SessionError("The uploaded session is damaged.", f"{name} is not what its manifest says")
+    for name in manifest.files:
+        require_same(part, name, manifest)
     for name in manifest.files:
         target = part / PurePosixPath(name).relative_to("files")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -194,12 +268,17 @@ def _put_in_place(part: Path, manifest: Manifest) -> None:
     events = read_log(log)
     if not events or len(events) != manifest.events or events[-1].checksum != manifest.checksum:
         raise SessionError("The uploaded session is damaged.", f"its log has {len(events)} of {manifest.events} events")
-    SessionFolder(part).state()  # raises where it says what no session says
+    state = SessionFolder(part).state()  # raises where it says what no session says
+    ledger = SessionFolder(part).ledger
+    held = len(ledger.read_bytes().splitlines()) if ledger.exists() else 0
+    if held > state.runs:  # they would be taken for runs of this machine's
+        raise SessionError("The uploaded session is damaged.", f"its log tells of {state.runs} runs, {held} came")
 
 
-def _require_prefix(folder: SessionFolder, part: Path) -> None:
+def _require_prefix(folder: SessionFolder, part: Path, redactor: Redactor) -> None:
     if not folder.log.exists():
         return
-    here, there = read_log(folder.log), read_log(part / "events.jsonl")
-    if [event.checksum for event in here] != [event.checksum for event in there[: len(here)]]:
+    here = read_log(folder.log)
+    there = [event.checksum for event in read_log(part / "events.jsonl")[: len(here)]]
+    if there != [event.checksum for event in here] and there != _outgoing(folder, here, redactor):
         raise _parted(folder)

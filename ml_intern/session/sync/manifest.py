@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ml_intern.session.disk import write_whole
 
 LEASE_SECONDS = 900.0
-SESSION_ID = r"[A-Za-z0-9_][\w.-]*"  # no `.`, no `..`, nothing hidden
+SESSION_ID = r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}"  # as `SessionStore.create` names them: sorted, the newest is the last
 _SHA256 = r"^[0-9a-f]{64}$"
 # The places that a session has beneath it, and that an upload may fill.
 _TOP = ("source", "paper.json", "plan.yaml", "frozen", "data", "evidence.jsonl", "runs", "predictions", "workspace",
-        "blobs")  # fmt: skip
+        "blobs", "inbox", "bench")  # fmt: skip
 
 
 class _Frozen(BaseModel):
@@ -46,8 +46,8 @@ class Lease(_Frozen):
 
 class Manifest(_Frozen):
     """`machine` wrote it. The log is `segments`, in order, with `events` events that end with `checksum`. `files`: path
-    beneath the session to what it must be. `left_out` and `changed`: in words, what did not come along and which
-    files redaction changed. `broken`: why the copy cannot go on; empty where it can.
+    beneath the session to what it must be. In words: `left_out`, what stayed behind, and `along`, what came though it
+    is not finished. `changed`: files that redaction changed. `broken`: why the copy cannot go on; empty where it can.
 
     Anybody may have written it: no name in it leads out of the session's own folder."""
 
@@ -62,6 +62,7 @@ class Manifest(_Frozen):
     segments: tuple[str, ...] = ()
     files: dict[str, Item] = {}
     left_out: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     broken: str = ""
     lease: Lease | None = None

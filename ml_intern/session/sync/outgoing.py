@@ -13,11 +13,11 @@ from ml_intern.session.events import GENESIS, VERSION, Event, encoded
 
 class OutgoingLog:
     """Takes events one after another. `lines` are those to upload, `checksums` theirs; `blobs`: digest to content of
-    long texts and of scripts; `findings`: in which event what was replaced."""
+    long texts, kept outputs and scripts; `findings`: in which event what was replaced."""
 
     def __init__(self, redactor: Redactor, kept: Blobs) -> None:
         self._redactor, self._kept = redactor, kept
-        self._scripts: dict[str, str] = {}  # digest of a script to that of the version that leaves
+        self._texts: dict[str, str] = {}  # digest of a script or an output to that of the version that leaves
         self.lines: list[bytes] = []
         self.checksums: list[str] = []
         self.blobs: dict[str, bytes] = {}
@@ -29,8 +29,10 @@ class OutgoingLog:
             data, found = self._redactor.data(event.data, guess=True)
             self._note(event, found)
             if event.type == "tool.result" and event.data.get("files"):
-                files = {self.name(name): self._script(event, digest) for name, digest in event.data["files"].items()}
+                files = {self.name(name): self._text(event, digest) for name, digest in event.data["files"].items()}
                 data = {**data, "files": files}
+            elif event.type == "output.kept":
+                data = {**data, "digest": self._text(event, event.data["digest"])}
             self._add(event, spilled(data, self._put))
 
     def name(self, name: str) -> str:
@@ -39,15 +41,15 @@ class OutgoingLog:
 
     def script(self, digest: str) -> bytes:
         """The content that leaves for a script of this name."""
-        return self.blobs[self._scripts[digest]]
+        return self.blobs[self._texts[digest]]
 
-    def _script(self, event: Event, digest: str) -> str:
-        if digest not in self._scripts:
+    def _text(self, event: Event, digest: str) -> str:
+        if digest not in self._texts:
             content = self._kept.get(digest)
             text, found = self._redactor.text(content.decode("utf-8", "replace"), guess=True)
             self._note(event, found)
-            self._scripts[digest] = self._put(text.encode() if found else content)
-        return self._scripts[digest]
+            self._texts[digest] = self._put(text.encode() if found else content)
+        return self._texts[digest]
 
     def _put(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()

@@ -5,9 +5,12 @@ A commit is whole or not at all, and is made on the state that was read, or refu
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +21,13 @@ from ml_intern.session.belongings import Source
 from ml_intern.session.sync.manifest import Manifest
 
 DEFAULT_NAME = "ml-intern-sessions"
+HALF = ".came"  # beneath where files come to: those that are not whole yet
 _MANIFEST = "session.json"
+_SMALL = 10_000_000  # bytes of a file that is fetched in one request
+_AT_ONCE = 4
+_TRIES = 4  # of a file whose connection breaks
+_SILENCE = 60.0  # seconds
+_PATIENCE = 20.0  # seconds of silence after which the Hub counts as out of reach: the client itself waits for ever
 
 
 class Conflict(Exception):
@@ -60,12 +69,16 @@ class Remote:
                 return
         except Exception as error:
             _fail(f"The repository {repo} cannot be made.", error)
-        if not info.private and not public:
-            error_ = SyncError(
-                f"The repository {repo} is public.", "everybody could read the session", "Give another, or --public."
-            )
-            error_.passing = False
-            raise error_
+        _refuse_public(repo, info, public)
+
+    def require_private(self, repo: str, public: bool = False) -> None:
+        """Raises SyncError where it is there and public, unless `public`, and where that cannot be seen."""
+        try:
+            info = self._info(repo)
+        except Exception as error:
+            _fail(f"The repository {repo} cannot be read.", error)
+        if info is not None:
+            _refuse_public(repo, info, public)
 
     def head(self, repo: str) -> str:
         """The commit that main is at. Raises SyncError."""
@@ -109,19 +122,55 @@ class Remote:
             _fail(f"The repository {repo} cannot be read.", error)
         return sorted({name.split("/")[0] for name in names if name.endswith(f"/{_MANIFEST}") and name.count("/") == 1})
 
-    def fetch(self, repo: str, session: str, revision: str, names: Iterable[str], into: Path) -> None:
-        """Files of a session, by their names beneath it. Raises SyncError."""
-        for name in names:
+    def fetch(self, repo: str, session: str, revision: str, files: Mapping[str, int], into: Path) -> None:
+        """Files of a session: name beneath it to size in bytes, 0 where that is not known. One that stands in `into`
+        has come whole, also where another could not be fetched. Raises SyncError."""
+        small = [name for name, size in files.items() if size <= _SMALL]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            coming = [pool.submit(self._fetch_small, repo, session, revision, name, into) for name in small]
             try:
+                for one in as_completed(coming):
+                    one.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+        for name in files.keys() - {*small}:
+            try:  # the client's own way asks twice for each, and goes on in the middle of a file
                 got = self._api.hf_hub_download(
-                    repo, f"{session}/{name}", repo_type="dataset", revision=revision, local_dir=into / ".came"
+                    repo, f"{session}/{name}", repo_type="dataset", revision=revision, local_dir=into / HALF
                 )
             except Exception as error:
                 _fail(f"{name} of session {session} cannot be fetched.", error)
             target = into / name
             target.parent.mkdir(parents=True, exist_ok=True)
             Path(got).replace(target)
-        shutil.rmtree(into / ".came", ignore_errors=True)
+        shutil.rmtree(into / HALF, ignore_errors=True)
+
+    def _fetch_small(self, repo: str, session: str, revision: str, name: str, into: Path) -> None:
+        target, half = into / name, into / HALF / hashlib.sha256(name.encode()).hexdigest()
+        for place in (target, half):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        for left in reversed(range(_TRIES)):
+            try:
+                self._get(repo, f"{session}/{name}", revision, half)
+                break
+            except Exception as error:
+                if _status(error) or not left:  # an answer of the Hub's was waited for long enough already
+                    _fail(f"{name} of session {session} cannot be fetched.", error)
+                time.sleep(1)
+        half.replace(target)
+
+    def _get(self, repo: str, path: str, revision: str, into: Path) -> None:
+        from huggingface_hub import hf_hub_url, utils
+
+        client: Any = utils  # whose public names its types do not export
+        url = hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=self._api.endpoint)
+        headers = client.build_hf_headers(token=self._api.token, library_name="ml-intern")
+        asked = {"headers": headers, "timeout": _SILENCE, "retry_on_exceptions": ()}
+        with client.http_stream_backoff("GET", url, **asked) as response:
+            client.hf_raise_for_status(response)
+            with into.open("wb") as file:
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
 
     def commit(
         self,
@@ -169,9 +218,21 @@ class Remote:
         from huggingface_hub.errors import RepositoryNotFoundError
 
         try:
-            return self._api.dataset_info(repo, revision="main")
+            return self._api.dataset_info(repo, revision="main", timeout=_PATIENCE)
         except RepositoryNotFoundError:
             return None
+
+
+def _refuse_public(repo: str, info: Any, public: bool) -> None:
+    if info.private or public:
+        return
+    error = SyncError(
+        f"The repository {repo} is public.",
+        "everybody could read the session",
+        "Give another; or `sessions upload --public`, `resume --no-sync`.",
+    )
+    error.passing = False
+    raise error
 
 
 def _status(error: BaseException) -> int:
