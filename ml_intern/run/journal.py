@@ -66,9 +66,12 @@ class Standing:
     result: RunResult | None = field(default=None)
 
     def is_of(self, spec: RunSpec) -> bool:
-        """Whether it is this very run, and still goes on or came to an end of its own (not stopped by a person)."""
+        """Whether it is this very run, and still goes on or came to an end of its own (not stopped by a person). The
+        proxy of a run that has one died with the harness that began it: only its success counts."""
         if self.digest != spec.digest():
             return False
+        if spec.proxy is not None:
+            return not self.alive and self.result is not None and self.result.outcome == "ok"
         return self.alive or (self.result is not None and self.result.outcome != "killed")
 
 
@@ -91,10 +94,16 @@ def standing(path: Path) -> Standing:
                     lines.append(json.loads(line))
     finally:
         os.close(file)
-    started: dict[str, Any] = next((line for line in lines if line.get("event") == "started"), {})
-    ended = next((line["result"] for line in lines if line.get("event") == "finished"), None)
-    result = RunResult.model_validate(ended) if ended is not None else None
-    return Standing(str(started.get("digest", "")), int(started.get("pid", 0)), alive, result)
+    told = {
+        line["event"]: line for line in reversed(lines) if isinstance(line, dict) and isinstance(line.get("event"), str)
+    }
+    try:
+        started: dict[str, Any] = told.get("started", {})
+        ended = told.get("finished", {}).get("result")
+        result = RunResult.model_validate(ended) if ended is not None else None
+        return Standing(str(started.get("digest", "")), int(started.get("pid", 0)), alive, result)
+    except (ValueError, TypeError):  # not what a supervisor writes: as good as none
+        return Standing(alive=alive)
 
 
 def end(path: Path) -> None:

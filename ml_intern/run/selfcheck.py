@@ -1,6 +1,7 @@
 """Which sandbox this machine gets: the strongest one in which the attempts of `sandbox/probe.py` come to nothing.
 
-What was found is kept for as long as the machine runs and nothing that it depends on has changed.
+That one holds is kept for as long as the machine runs and nothing that it depends on has changed; that one does not is
+asked again each time, for it may have been a busy minute, or somebody may have followed the advice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from ml_intern.run.spec import Limits, RunSpec
 ISOLATING = tuple(kind for kind in KINDS if kind != "none")
 # What tier B cannot keep out on older kernels; its own words say so.
 _FORGIVEN = {"landlock": frozenset({"signal_harness", "abstract_socket"})}
+_MOST_OF_A_PROBLEM = 300  # characters
 
 
 class Examined(BaseModel):
@@ -56,28 +58,50 @@ def choose(wanted: str, home: Path) -> Choice:
         return Choice("none", home)
     if wanted not in (*ISOLATING, CONTAINER, "auto"):
         raise InputError(f"There is no sandbox {wanted!r}.", next=f"Give auto, {', '.join((*KINDS, CONTAINER))}.")
-    problems = []
+    failed: list[Examined] = []
     for kind in ISOLATING if wanted == "auto" else (wanted,):
         examined = examine(kind, home)
         if examined.works:
-            return Choice(kind, home)
-        problems.append(f"{kind}: {examined.problem}")
+            return Choice(kind, home, instead=_instead(failed, examined) if failed else "")
+        failed.append(examined)
     what = "No isolating sandbox works here." if wanted == "auto" else f"The sandbox {wanted} does not work here."
     instead = "Give --sandbox none to run under limits only, if you trust the paper and the model."
-    raise RunError(what, "\n".join(problems), " ".join(word for word in (advice(), instead) if word))
+    problems = "\n".join(f"{one.kind}: {one.problem}" for one in failed)
+    raise RunError(what, problems, " ".join(word for word in (advised(failed), instead) if word))
+
+
+def advised(failed: Iterable[Examined]) -> str:
+    """What a person would have to change for a stronger sandbox, after these could not be used; empty where nobody
+    knows."""
+    from ml_intern.run.sandbox.bubblewrap import find_bubblewrap
+
+    problem = next((one.problem for one in failed if one.kind == "bubblewrap"), "")
+    return advice(binary=find_bubblewrap(), problem=problem)
+
+
+def _instead(failed: Sequence[Examined], taken: Examined) -> str:
+    why = "; ".join(f"{one.kind}: {one.problem[:_MOST_OF_A_PROBLEM]}" for one in failed)
+    words = (
+        f"A stronger sandbox cannot be used here ({why}).",
+        advised(failed),
+        f"Until then it is tier {taken.tier}.",
+    )
+    return " ".join(word for word in words if word)
 
 
 def examine(kind: str, home: Path, *, fresh: bool = False) -> Examined:
-    """What the attempts reach in a sandbox of this kind; `fresh`: ask again although the answer is known."""
+    """What the attempts reach in a sandbox of this kind; `fresh`: ask again although it is known to hold."""
     place = home / "cache" / "sandbox.json"
     known = _known(place)
     key = _depends_on(kind)
     if not fresh and key in known:
         with contextlib.suppress(ValueError):
-            return Examined.model_validate(known[key])
+            kept = Examined.model_validate(known[key])
+            if kept.works:
+                return kept
     examined = _examine(kind, home)
-    kept = {name: value for name, value in known.items() if value.get("kind") != kind}
-    _write(place, kept | {key: examined.model_dump()})
+    others = {name: value for name, value in known.items() if value.get("kind") != kind}
+    _write(place, others | ({key: examined.model_dump()} if examined.works else {}))
     return examined
 
 
@@ -136,6 +160,8 @@ def _attempt(choice: Choice, folder: Path) -> dict[str, str]:
         raise RunError("The self-check said nothing that can be read.", result.tail[-300:]) from None
     if (folder / "forbidden").exists():
         found["write_outside"] = "wrote outside its folders"
+    if not canary.stat().st_size:
+        found["empty_outside"] = "emptied a file outside its folders"
     return found
 
 
@@ -175,7 +201,7 @@ def _depends_on(kind: str) -> str:
         str(os.getuid()),
         sys.executable,
         stamp,
-        advice(),
+        advice(binary=binary),
         os.environ.get("ML_INTERN_IMAGE", ""),
     ]
     return hashlib.sha256("\n".join(parts).encode() + b"".join(code)).hexdigest()[:32]

@@ -13,7 +13,8 @@ Outcome = Literal["ok", "failed", "timeout", "memory", "output", "disk", "killed
 
 class Limits(BaseModel):
     """Limits of one process tree. seconds: wall clock; memory_mb: resident MiB of the whole tree; output_mb: of the
-    captured log; file_mb: of any single file; disk_mb and files: of all folders that it may write to, together;
+    captured log; file_mb: of any single file; disk_mb and files: of all folders that it may write to, together (files:
+    with those in its /tmp and /dev/shm, where a sandbox gives it its own);
     processes: processes and threads (only where a sandbox counts them for the run alone); open_files: a process."""
 
     model_config = ConfigDict(frozen=True)
@@ -32,10 +33,11 @@ class RunSpec(BaseModel):
     """One script to run: `script` with `arguments` in working directory `cwd` (made where it is missing).
 
     `log` receives stdout and stderr together. `threads` is the number of cores it may use. In an isolating sandbox it
-    sees the script, `reads` (read-only, also where one lies in a folder of `writes`) and `writes`, and nothing else of
-    the person's files; `cwd` is writable without being named. `environment`: variables beside the clean ones. `proxy`:
-    a unix socket through which it reaches the hosts that it may; None: no network. `gpu`: whether it may use the
-    machine's GPUs, if there are any. `warm`: whether it may be a fork of a process that has imported libraries; not
+    sees the script, `reads` (read-only) and `writes`, and nothing else of the person's files; `cwd` is writable without
+    being named. Where one of `reads` lies in a folder of `writes` it is read-only as well; tier B cannot prevent that
+    it is changed there, but finds it out, and the run has failed. `environment`: variables beside the clean ones.
+    `proxy`: a unix socket through which it reaches the hosts that it may; None: no network. `gpu`: whether it may use
+    the machine's GPUs, if there are any. `warm`: whether it may be a fork of a process that has imported libraries; not
     where its memory or time are what is measured. `inputs`: a hash of what it reads; after a crash of the harness a run
     is taken over only where there is one, and it is the same. A run without one ends with its harness.
     """
@@ -63,8 +65,9 @@ class RunSpec(BaseModel):
         return self.log.with_suffix(".run")
 
     def digest(self) -> str:
-        """sha256 of everything that is asked for."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """sha256 of everything that is asked for. Of a proxy, that there is one: each harness has its own socket."""
+        asked = self if self.proxy is None else self.model_copy(update={"proxy": Path("proxy")})
+        return hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
 
 
 class RunResult(BaseModel):

@@ -12,9 +12,12 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from typing import IO
 
 from ml_intern.errors import RunError
 from ml_intern.run.capture import Capture
+from ml_intern.run.control_group import ControlGroup, control_group
+from ml_intern.run.hidden import Unseen, grown, maps_nameless_files, unseen, written_by_others
 from ml_intern.run.sandbox.base import Command, Sandbox
 from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import Limits, Outcome, RunResult, RunSpec
@@ -24,7 +27,6 @@ from ml_intern.run.usage import (
     descendants,
     end_descendants,
     ended_children,
-    held_unseen,
     private_mb,
     resident_mb,
 )
@@ -41,43 +43,28 @@ def supervise(spec: RunSpec, sandbox: Sandbox, stop: int = -1) -> RunResult:
         adopt_orphans()
     spec.cwd.mkdir(parents=True, exist_ok=True)
     spec.log.parent.mkdir(parents=True, exist_ok=True)
-    command = sandbox.prepare(spec)
+    command, group = sandbox.prepare(spec), control_group(spec.limits)
     try:
-        return _run(spec, command, sandbox.tier, stop)
+        return _run(spec, command, group, sandbox.tier, stop)
     finally:
         command.close()
+        group.remove()
 
 
-def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
+def _run(spec: RunSpec, command: Command, group: ControlGroup, tier: str, stop: int) -> RunResult:
     started = time.monotonic()
     try:
-        process = subprocess.Popen(
-            command.argv,
-            cwd=command.cwd or spec.cwd,
-            env=dict(command.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=command.fds,
-            preexec_fn=command.before_exec,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        command.ended()
-        raise RunError(
-            f"Run {spec.run_id} could not be started.", str(error), "Check that Python still exists."
-        ) from None
-    pid, stream = process.pid, process.stdout
-    try:
-        command.started(pid)
-        # Before there is a second thread here: the script may be a fork of this process.
-        pid, stream = (stream and command.enter(stream)) or (pid, stream)
-    except BaseException:
+        with group.joined():
+            process, pid, stream = _started(spec, command)
+    except BaseException as error:
         end_descendants(lambda: list(ended_children()))
         command.ended()
+        if isinstance(error, OSError | subprocess.SubprocessError):
+            what = f"Run {spec.run_id} could not be started."
+            raise RunError(what, str(error), "Check that Python still exists.") from None
         raise
     capture = Capture(stream, spec.log, spec.limits.output_mb * 1024 * 1024)
-    watch = _Watch(pid, spec, command, started, stop, capture)
+    watch = _Watch(pid, spec, command, group, started, stop, capture)
     try:
         status, cpu_seconds = watch.until_end()
     except BaseException:
@@ -91,20 +78,42 @@ def _run(spec: RunSpec, command: Command, tier: str, stop: int) -> RunResult:
     watch.look_at_what_is_left()
     capture.finish()
     process.returncode = command.exit_code(os.waitstatus_to_exitcode(status))
+    if watch.outcome is None and process.returncode != 0 and group.was_out_of_memory():
+        watch.outcome = "memory"
     if not_set_up and watch.outcome is None:
         raise RunError(f"Run {spec.run_id} could not be started: {not_set_up}.", capture.tail().strip())
-    outcome = watch.outcome or ("ok" if process.returncode == 0 else "failed")
+    outcome = watch.outcome or ("ok" if process.returncode == 0 and not command.offence else "failed")
+    detail = _HIDDEN if watch.hidden else _explain(outcome, process.returncode, spec.limits, capture.tail())
     return RunResult(
         run_id=spec.run_id,
         outcome=outcome,
         exit_code=process.returncode,
-        detail=_explain(outcome, process.returncode, spec.limits, capture.tail()),
+        detail=command.offence if outcome == "failed" and command.offence else detail,
         tail=capture.tail(),
         wall_seconds=time.monotonic() - started,
         cpu_seconds=cpu_seconds + watch.orphans_cpu if command.measures else 0.0,
         peak_memory_mb=watch.peak_mb if command.measures else 0.0,
         sandbox=tier,
     )
+
+
+def _started(spec: RunSpec, command: Command) -> tuple[subprocess.Popen[bytes], int, IO[bytes] | None]:
+    """(what was started, the process to wait for, its output)."""
+    process = subprocess.Popen(
+        command.argv,
+        cwd=command.cwd or spec.cwd,
+        env=dict(command.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=command.fds,
+        preexec_fn=command.before_exec,
+    )
+    command.started(process.pid)
+    # Before there is a second thread here: the script may be a fork of this process.
+    pid, stream = (process.stdout and command.enter(process.stdout)) or (process.pid, process.stdout)
+    return process, pid, stream
 
 
 @dataclass
@@ -114,6 +123,7 @@ class _Watch:
     pid: int
     spec: RunSpec
     command: Command
+    group: ControlGroup
     started: float
     stop: int
     capture: Capture
@@ -121,6 +131,10 @@ class _Watch:
     peak_mb: float = 0.0
     suspect_mb: float = 0.0
     unseen_disk: int = 0  # bytes
+    own_files: int = 0
+    others: dict[int, int] | None = None  # what each other process had written to disks when this run began
+    hidden: bool = False  # it holds what nobody can count
+    closed: frozenset[int] = frozenset()  # processes that could not be looked into a moment ago
     orphans_cpu: float = 0.0  # seconds
 
     def until_end(self) -> tuple[int, float]:
@@ -139,11 +153,14 @@ class _Watch:
                 if now >= next_look:
                     next_look = now + _LOOK_EVERY
                     members = descendants(os.getpid())
-                    self.unseen_disk, unseen = held_unseen(members)
+                    held = unseen(members)
+                    self.unseen_disk = held.disk
+                    self.own_files = self.command.own_files()
                     # What is mapped and held is counted twice here; only the close look decides.
                     self.peak_mb = max(self.peak_mb, resident_mb(members))
-                    self.suspect_mb = resident_mb(members) + unseen / 2**20
+                    self.suspect_mb = resident_mb(members) + held.memory / 2**20
                     folders.look(now)
+                    self.hidden = self._hides(held, members, folders)
                 if self.outcome is None and (reason := self._reason_to_kill(now, folders)):
                     self.outcome = reason
                     self.kill()
@@ -172,17 +189,37 @@ class _Watch:
             return "memory"
         if self.capture.overflowed:
             return "output"
-        return "disk" if self._is_too_much(folders) else None
+        return "disk" if self.hidden or self._is_too_much(folders) else None
 
     def _close_look_mb(self) -> float:
         members = descendants(os.getpid())
-        return max(resident_mb(members, exact=True), private_mb(members) + held_unseen(members)[1] / 2**20)
+        return max(resident_mb(members, exact=True), private_mb(members) + unseen(members).memory / 2**20)
+
+    def _hides(self, held: Unseen, members: list[int], folders: FolderWatch) -> bool:
+        """Whether a process lets nobody look into it, or the disk has filled beyond what can be counted and beyond what
+        others wrote, while files were kept in sockets or mappings alone."""
+        twice, self.closed = (
+            held.closed & self.closed,
+            held.closed,
+        )  # walls that are being built are closed for a moment
+        if twice:
+            return True
+        if self.others is None:
+            self.others = written_by_others([os.getpid(), *members])
+        lost, limit = folders.grown() - folders.bytes - held.disk, self.spec.limits.disk_mb * 2**20
+        if lost <= limit or not (held.in_flight or maps_nameless_files(members, folders.devices)):
+            return False
+        now = written_by_others([os.getpid(), *members])
+        # A process that the run has started meanwhile is none of the others.
+        for pid in descendants(os.getpid()):
+            now.pop(pid, None)
+        return lost - grown(dict.fromkeys(now, 0) | self.others, now) > limit
 
     def _is_too_much(self, folders: FolderWatch) -> bool:
         limits = self.spec.limits
         return (
             folders.bytes + self.unseen_disk > limits.disk_mb * 2**20
-            or folders.files > limits.files
+            or folders.files + self.own_files > limits.files
             or folders.depth > DEEPEST
         )
 
@@ -201,6 +238,7 @@ class _Watch:
     def kill(self) -> None:
         """Ends every process of the run, however it got away from the first one. That one is left to be waited for."""
         self.command.kill()
+        self.group.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         end_descendants(self.reap)
@@ -212,13 +250,21 @@ class _Watch:
             self.peak_mb = max(self.peak_mb, used.ru_maxrss / 1024)
 
 
+# What frees memory and leaves the effective batch, and so the experiment, as it is.
+_SMALLER = "halve the batch and double the accumulation steps, take a smaller model, or raise the limit"
+_HIDDEN = (
+    "It kept files or processes where nobody can count what they hold (files sent over sockets or mapped without a "
+    "name, a process that cannot be looked into): write to named files in its own folders."
+)
+
+
 def _explain(outcome: Outcome, code: int, limits: Limits, tail: str) -> str:
     if outcome == "ok":
         return ""
     if outcome == "timeout":
         return f"It ran longer than its limit of {limits.seconds:.0f} s: make it smaller, or raise the limit."
     if outcome == "memory":
-        return f"Its processes held more than {limits.memory_mb} MiB: use a smaller batch or model, or raise the limit."
+        return f"Its processes held more than {limits.memory_mb} MiB: {_SMALLER}."
     if outcome == "output":
         return f"It printed more than {limits.output_mb} MiB: log less often."
     if outcome == "disk":
@@ -245,10 +291,10 @@ def _explain_signal(number: int, limits: Limits) -> str:
 # What a limit of the kernel's looks like from inside: (words in the output, what to say).
 _HINTS = (
     ("CUDA out of memory", "The GPU's memory is full: halve the batch and double the accumulation steps."),
-    ("MemoryError", "No more memory could be had (limit {memory_mb} MiB): use a smaller batch or model."),
+    ("MemoryError", "No more memory could be had (limit {memory_mb} MiB): " + _SMALLER + "."),
     (
         "DefaultCPUAllocator: can't allocate",
-        "No more memory could be had (limit {memory_mb} MiB): use a smaller batch.",
+        "No more memory could be had (limit {memory_mb} MiB): " + _SMALLER + ".",
     ),
     ("No space left on device", "The disk, /tmp or /dev/shm is full: write less, or use fewer DataLoader workers."),
     ("File too large", "One file grew over {file_mb} MiB: save smaller checkpoints."),

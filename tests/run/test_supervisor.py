@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.support.compute import every_kind, run_script
+from tests.support.marks import mark_of
 
 
 @every_kind
@@ -62,11 +63,18 @@ def test_endless_output_is_cut_and_stopped(kind: str, tmp_path: Path) -> None:
 
 @every_kind
 def test_children_do_not_outlive_the_run_and_do_not_hold_it_up(kind: str, tmp_path: Path) -> None:
-    mark = f"child-of-{tmp_path.name}-{kind}"
+    mark = f"child-of-{mark_of(tmp_path)}-{kind}"
     sleeper = f"[sys.executable, '-c', 'import time; time.sleep(60)', {mark!r}]"
-    code = f"import subprocess, sys, time; subprocess.Popen({sleeper}); time.sleep(0.5)"
+    code = f"import subprocess, sys, time; subprocess.Popen({sleeper}); time.sleep(1)"
     seen = threading.Event()
-    threading.Timer(0.3, lambda: seen.set() if processes_with(mark) else None).start()
+
+    def look() -> None:
+        for _ in range(100):
+            if processes_with(mark):
+                return seen.set()
+            time.sleep(0.05)
+
+    threading.Thread(target=look, daemon=True).start()
     started = time.monotonic()
     run_script(kind, tmp_path, code)
     assert time.monotonic() - started < 10

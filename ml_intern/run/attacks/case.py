@@ -94,4 +94,8 @@ CASES = (
     Case(127, "join another namespace", "kernel:join_namespace", "root"),
     Case(128, "open files by number", "kernel:file_by_handle", "root"),
     Case(129, "rename the machine", "kernel:machine_name", "nobody"),
+    Case(130, "leave semaphores and queues in the kernel", "kernel:kernel_objects"),
+    Case(131, "empty a file outside (truncate)", "files:empty_outside"),
+    Case(132, "set the harness's limits and priority", "processes:limits_of_the_harness"),
+    Case(133, "rewrite what it was given inside its own folder", "files:nested_scripts"),
 )

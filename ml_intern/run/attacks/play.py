@@ -19,6 +19,8 @@ from ml_intern.run.spec import Limits, RunSpec
 _PAYLOADS = Path(__file__).parent / "payloads"
 _BREACH = "BREACH: "
 _SECONDS = 20.0
+_GIVEN = "as it was given\n"
+_NESTED = "cwd/kept"  # to be read alone, in a folder that may be written
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def play(case: Case, stage: Stage, compute: Compute) -> Played:
         arguments=_arguments(case, stage, folder, bare=False),
         cwd=folder / "cwd",
         log=folder / "run.log",
-        reads=(folder / "given",),
+        reads=(folder / "given", folder / _NESTED),
         limits=Limits(seconds=_SECONDS, memory_mb=1024, output_mb=1),
     )
     given = (folder / "given" / "data.txt").read_text()
@@ -46,13 +48,14 @@ def play(case: Case, stage: Stage, compute: Compute) -> Played:
     breach = _told(result.tail)
     if not breach and result.outcome in ("timeout", "memory", "output", "disk"):
         breach = f"it had to be stopped: {result.outcome}"
-    return Played(_joined(breach, _changed(folder, given), stage.damage(folder)), result.tail)
+    # What was changed inside its own folder is no breach where the harness is told so.
+    nested = _nested_changed(folder) if result.outcome == "ok" else ""
+    return Played(_joined(breach, _changed(folder, given), nested, stage.damage(folder)), result.tail)
 
 
 def play_bare(case: Case, stage: Stage) -> Played:
     """As a plain process of this user, with everything that a child of the harness gets when nobody takes care."""
     folder = _workspace(case, stage)
-    (folder / "cwd").mkdir()
     (folder / "run.log").write_text("")
     (folder / "run.run").write_text("")
     given = (folder / "given" / "data.txt").read_text()
@@ -62,7 +65,8 @@ def play_bare(case: Case, stage: Stage) -> Played:
         command, cwd=folder / "cwd", env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False
     )
     forged = any((folder / name).read_text() for name in ("run.log", "run.run"))
-    breach = _joined(_told(ran.stdout), "its log was forged" if forged else "", _changed(folder, given))
+    forgery = "its log was forged" if forged else ""
+    breach = _joined(_told(ran.stdout), forgery, _changed(folder, given), _nested_changed(folder))
     return Played(_joined(breach, stage.damage(folder)), ran.stdout + ran.stderr)
 
 
@@ -72,7 +76,9 @@ def _workspace(case: Case, stage: Stage) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(_PAYLOADS, folder / "payloads", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "given").mkdir()
-    (folder / "given" / "data.txt").write_text("as it was given\n")
+    (folder / "given" / "data.txt").write_text(_GIVEN)
+    (folder / _NESTED).mkdir(parents=True)
+    (folder / _NESTED / "data.txt").write_text(_GIVEN)
     return folder
 
 
@@ -85,6 +91,7 @@ def _arguments(case: Case, stage: Stage, folder: Path, *, bare: bool) -> tuple[s
         **stage.told,
         "bare": bare,
         "given": [str(folder / "given" / "data.txt"), str(folder / "payloads" / "payload.py")],
+        "nested": str(folder / _NESTED / "data.txt"),
         "log": str(folder / "run.log"),
         "journal": str(folder / "run.run"),
     }
@@ -104,6 +111,12 @@ def _changed(folder: Path, given: str) -> str:
     same = same and payload.exists() and payload.read_bytes() == (_PAYLOADS / "payload.py").read_bytes()
     strange = [*folder.glob("*/sitecustomize.py"), *folder.glob("moved")]
     return "" if same and not strange else "what it was given was changed"
+
+
+def _nested_changed(folder: Path) -> str:
+    path = folder / _NESTED / "data.txt"
+    same = path.exists() and path.read_text() == _GIVEN
+    return "" if same else "what it was given inside its own folder was changed"
 
 
 def _joined(*parts: str) -> str:

@@ -145,13 +145,13 @@ class Stage:
         return int((self.harness.stdout or sys.stdin.buffer).readline())
 
     def _strange(self) -> list[Path]:
-        """Files that nobody planted, where a script must not write."""
+        """Files that nobody planted, where a script must not write; what another stage's scripts do is not its own."""
         mine = {*self._files, self.home / "docker.sock"}
         found = [path for path in (*self.home.rglob("*"), *self.root.glob("planted")) if path not in mine]
         shared = [Path("/dev/shm", self.mark)]  # noqa: S108
         pure = Path(sysconfig.get_paths()["purelib"])
         importing = dict.fromkeys([*sys.path, str(pure), str(pure.parent), sys.prefix, sys.base_prefix])
-        beside = [Path(folder, "ml_intern_planted.pth") for folder in importing if folder]
+        beside = [Path(folder, f"{self.mark}.pth") for folder in importing if folder]
         return [path for path in found if not path.is_dir()] + [p for p in (*shared, *beside) if p.exists()]
 
     def _arrived(self) -> bool:

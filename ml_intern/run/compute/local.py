@@ -17,6 +17,7 @@ from ml_intern.errors import RunError
 from ml_intern.run import journal
 from ml_intern.run.compute.server import Server
 from ml_intern.run.sandbox.choice import Choice
+from ml_intern.run.sandbox.roots import gpu_count
 from ml_intern.run.sandbox.warm import is_fit
 from ml_intern.run.spec import RunResult, RunSpec
 
@@ -51,6 +52,14 @@ class LocalCompute:
         return self._slots
 
     @property
+    def gpus(self) -> int:
+        return gpu_count()
+
+    @property
+    def usd_per_hour(self) -> float:
+        return 0.0
+
+    @property
     def hardware(self) -> str:
         import psutil
 
@@ -73,10 +82,11 @@ class LocalCompute:
             os.close(reader)
 
     def warm_up(self, *, wait: bool = False) -> None:
-        """Starts what the first run would have to wait for; `wait`: until libraries are imported, too."""
+        """Starts what the first run would have to wait for; `wait`: until libraries are imported, too, or the process
+        that imports them has died of it: then scripts import them themselves."""
         with self._lock:
             self._server.start()
-            while wait and self._warm is not None and not self._warm.is_ready():
+            while wait and self._warm is not None and not (self._warm.is_ready() or self._warm.has_died()):
                 time.sleep(_LOOK_EVERY)
 
     def close(self) -> None:

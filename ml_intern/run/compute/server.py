@@ -8,15 +8,16 @@ import subprocess
 import sys
 
 from ml_intern.run.fork_server import MAX_REQUEST, READY
-from ml_intern.run.sandbox.choice import Choice
+from ml_intern.run.sandbox.choice import CONTAINER, Choice
 from ml_intern.run.sandbox.environment import CLIENT, import_environment, passed_environment
 
 
 class Server:
-    """Not started until `start` or `send`; started again by `send` once it was killed. Not thread-safe."""
+    """Not started until `start` or `send`; started again by `send` once it was killed. Not thread-safe. `program`: the
+    module that it runs."""
 
-    def __init__(self, sandbox: Choice) -> None:
-        self._sandbox = sandbox
+    def __init__(self, sandbox: Choice, program: str = "ml_intern.run.fork_server") -> None:
+        self._sandbox, self._program = sandbox, program
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
         self._ready = False
@@ -32,6 +33,9 @@ class Server:
             if self._requests is not None and not self._ready:
                 self._ready = self._requests.recv(len(READY), socket.MSG_DONTWAIT) == READY
         return self._ready
+
+    def has_died(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
     def send(self, request: bytes, answer: int) -> None:
         """Raises OSError where it was killed; the next `send` starts another one."""
@@ -61,8 +65,10 @@ class Server:
     def _started(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_REQUEST)
-        environment = passed_environment("PYTHONPATH", *CLIENT)
-        module = ["-m", "ml_intern.run.fork_server", str(theirs.fileno()), self._sandbox.spelled]
+        # A script that is a fork of this process can read in /proc what it was started with.
+        more = CLIENT if self._sandbox.kind == CONTAINER else ()
+        environment = passed_environment("PYTHONPATH", *more)
+        module = ["-m", self._program, str(theirs.fileno()), self._sandbox.spelled]
         self._process = subprocess.Popen(
             [sys.executable, "-s", "-B", *module],
             stdin=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ _WRAPPING = tuple(
     map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "::/96", "::ffff:0:0:0/96", "fec0::/10"))
 )
 
+_HUB = "huggingface.co"
 Resolve = Callable[[str], list[str]]
 
 
@@ -39,7 +40,7 @@ def address_of(host: str, allowed: Sequence[str], resolving: Resolve = resolve, 
     name = host.lower().removesuffix(".")
     if not _NAME.fullmatch(name):
         raise HostRefused(f"{host[:100]!r} is no host name")
-    if not any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in allowed):
+    if not _is_among(name, allowed):
         raise HostRefused(f"{name} is not among the plan's hosts ({', '.join(allowed)})")
     try:
         found = resolving(name)
@@ -50,6 +51,15 @@ def address_of(host: str, allowed: Sequence[str], resolving: Resolve = resolve, 
     if public and (private := [one for one in found if not _is_public(one)]):
         raise HostRefused(f"{name} leads to {private[0]}, which is not public")
     return found[0]
+
+
+def hub_variables(allowed: Sequence[str]) -> dict[str, str]:
+    """What tells the Hub's client that it may ask, for scripts that may reach the Hub."""
+    return dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"), "0") if _is_among(_HUB, allowed) else {}
+
+
+def _is_among(name: str, allowed: Sequence[str]) -> bool:
+    return any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in allowed)
 
 
 def _is_public(address: str) -> bool:

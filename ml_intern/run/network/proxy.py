@@ -101,6 +101,7 @@ class Proxy:
                 server.sendall(rest)
             else:
                 server.sendall(_rewritten(head, method, target, host) + rest)
+            client.settimeout(None)  # that one was for the head: whoever reads may pause, as to train on a batch
             _exchange(client, server)
 
 

@@ -59,8 +59,8 @@ class Provided:
 
 @dataclass(frozen=True)
 class Broker:
-    """`store`: what was fetched before. `most_bytes`: of one resource. `endpoint`: of the Hub, if not the public one.
-    `tell(resource, digest)`: once it is there."""
+    """`store`: what was fetched before. `most_bytes`: of one resource, or of an experiment's packages. `endpoint`: of
+    the Hub, if not the public one. `tell(resource, digest)`: once it is there."""
 
     store: Store
     most_bytes: int
@@ -72,8 +72,8 @@ class Broker:
         return resource if resource.is_pinned else hub.pin(resource, self.most_bytes, self.endpoint)
 
     def pin_packages(self, requirements: tuple[str, ...]) -> tuple[str, ...]:
-        """With the hash of every wheel that is missing here. Raises ResourceError."""
-        return packages.pin(requirements) if requirements else ()
+        """With hash, size and licence of every wheel that is missing here. Raises ResourceError."""
+        return packages.pin(requirements, self.most_bytes) if requirements else ()
 
     def provide(self, resources: Sequence[Resource], requirements: tuple[str, ...], folder: Path) -> Provided:
         """Fetches what is not at hand. `folder`: made anew, for the links. Raises ResourceError and RunError."""
@@ -103,11 +103,16 @@ class Broker:
 
     def _fetched(self, resource: Resource) -> tuple[Path, str]:
         key = f"{resource.kind} {resource.id}@{resource.revision} {json.dumps(resource.files)}"
-        return self.store.get(key, lambda place: hub.download(resource, place, self.endpoint))
+        return self.store.get(key, lambda place: hub.download(resource, place, self.most_bytes, self.endpoint))
 
     def _layer(self, requirements: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
         lock = packages.wheels(requirements)
         if not lock:  # everything is installed here already
             return None, ()
-        place, _ = self.store.get(f"packages {' '.join(lock)}", lambda folder: packages.install(lock, folder))
+
+        def fill(folder: Path) -> None:
+            packages.require_small(requirements, self.most_bytes)
+            packages.install(lock, folder)
+
+        place, _ = self.store.get(f"packages {' '.join(lock)}", fill)
         return place, lock

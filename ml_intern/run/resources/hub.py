@@ -33,18 +33,15 @@ def pin(resource: Resource, most_bytes: int, endpoint: str | None = None) -> Res
     if not files:
         raise ResourceError(f"{resource.kind} {resource.id} has no file that is wanted.", f"patterns: {resource.files}")
     size = sum(files.values())
-    if size > most_bytes:
-        raise ResourceError(
-            f"{resource.kind} {resource.id} is too large.",
-            f"{size / 1e9:.1f} GB in {len(files)} files; {most_bytes / 1e9:.1f} GB are allowed",
-            "Name the files that are needed under `files`, or raise ML_INTERN_MAX_DOWNLOAD_GB.",
-        )
+    _require_small(resource, size, len(files), most_bytes)
     return resource.model_copy(update={"revision": str(info.sha), "bytes": size, "licence": _licence(info)})
 
 
-def download(resource: Resource, folder: Path, endpoint: str | None = None) -> None:
-    """The files of a pinned resource into `folder`, and nothing else. Raises ResourceError."""
+def download(resource: Resource, folder: Path, most_bytes: int, endpoint: str | None = None) -> None:
+    """The files of a pinned resource into `folder`, and nothing else. Raises ResourceError, also where they are larger
+    than this machine allows: the plan may have been pinned on another."""
     files = _wanted(resource, _info(resource, endpoint))
+    _require_small(resource, sum(files.values()), len(files), most_bytes)
     if sum(files.values()) != resource.bytes:
         raise ResourceError(
             f"{resource.kind} {resource.id} is not what was approved.",
@@ -66,6 +63,15 @@ def download(resource: Resource, folder: Path, endpoint: str | None = None) -> N
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     if missing := [name for name, size in files.items() if not _is_there(folder / name, size)]:
         raise ResourceError(f"{resource.kind} {resource.id} came incomplete.", f"missing: {', '.join(missing[:5])}")
+
+
+def _require_small(resource: Resource, size: int, files: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise ResourceError(
+            f"{resource.kind} {resource.id} is too large.",
+            f"{size / 1e9:.1f} GB in {files} files; {most_bytes / 1e9:.1f} GB are allowed",
+            "Name the files that are needed under `files`, or raise ML_INTERN_MAX_DOWNLOAD_GB.",
+        )
 
 
 def _info(resource: Resource, endpoint: str | None) -> Any:

@@ -26,7 +26,7 @@ class Store:
         in an empty folder. Raises what `fill` raises, and RunError where it cannot be kept."""
         known = self._known / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
         digest = _read_digest(known)
-        if digest and (self._objects / digest).is_dir() and digest_of(self._objects / digest) == digest:
+        if digest and _is_intact(self._objects / digest):
             return self._objects / digest, digest
         try:
             return self._fetch(key, known, fill)
@@ -43,7 +43,7 @@ class Store:
             digest = digest_of(draft)
             _make_read_only(draft)
             target = self._objects / digest
-            if target.exists() and digest_of(target) != digest:  # somebody changed it: what was fetched now is right
+            if target.exists() and not _is_intact(target):  # somebody changed it: what was fetched now is right
                 remove(target)
             if not target.exists():
                 draft.rename(target)
@@ -64,12 +64,22 @@ def digest_of(folder: Path) -> str:
 
 
 def remove(folder: Path) -> None:
-    """Deletes a read-only folder; nothing where there is none."""
+    """Deletes a read-only folder, whatever its modes are; nothing where there is none."""
     if folder.exists():
-        for path in (folder, *folder.rglob("*")):
-            if path.is_dir() and not path.is_symlink():
-                path.chmod(0o755)
+        folder.chmod(0o755)
+        for parent, names, _ in os.walk(folder):
+            for path in (Path(parent, name) for name in names):
+                if not path.is_symlink():
+                    path.chmod(0o755)
         shutil.rmtree(folder)
+
+
+def _is_intact(folder: Path) -> bool:
+    """Whether it holds what its name says. One that cannot be read (in tier B a script can change modes) does not."""
+    try:
+        return folder.is_dir() and digest_of(folder) == folder.name
+    except OSError:
+        return False
 
 
 def _content(path: Path) -> str:

@@ -16,7 +16,8 @@ class Command:
 
     argv, environment: for the new process; `fds`: what it inherits beside stdin, stdout and stderr; `cwd`: where it
     starts, if that is not the spec's; `before_exec`: called in the new process before it becomes the command;
-    `measures`: whether the started process's tree is the script's, so that its memory and CPU time can be seen.
+    `measures`: whether the started process's tree is the script's, so that its memory and CPU time can be seen;
+    `offence`: after `ended`, what the script did that its sandbox cannot prevent, in words: it has failed then.
     `started`, `enter`, `ended`, `close` are called in this order from the thread that starts it; `kill` from the same
     thread.
     """
@@ -27,6 +28,7 @@ class Command:
     cwd: Path | None = None
     before_exec: Callable[[], None] | None = None
     measures: bool = True
+    offence: str = ""
 
     def started(self, pid: int) -> None:
         """The process `pid` exists: set its limits, let it go."""
@@ -35,6 +37,10 @@ class Command:
         """For a command that only builds the walls: starts the script inside. Returns the process to wait for instead,
         and its output; None where the started process, whose output is `stream`, is the script (or failed)."""
         return None
+
+    def own_files(self) -> int:
+        """Files in file systems of the run's own, which end with it; looked at while it runs."""
+        return 0
 
     def kill(self) -> None:
         """End everything inside at once. The caller kills the process tree as well."""

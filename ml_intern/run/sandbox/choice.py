@@ -18,12 +18,13 @@ CONTAINER = "docker"  # only where a person asks for it: it needs an image
 @dataclass(frozen=True)
 class Choice:
     """`kind` is one of KINDS, or CONTAINER; `home`: the harness's own folder, which no script sees; `warm`: scripts may
-    be forks of a process that has imported libraries. Making it raises nothing; `tier` raises RunError where this kind
-    cannot be had here."""
+    be forks of a process that has imported libraries; `instead`: why it is no stronger kind, in a sentence or two.
+    Making it raises nothing; `tier` raises RunError where this kind cannot be had here."""
 
     kind: str
     home: Path
     warm: bool = False
+    instead: str = ""
 
     @property
     def spelled(self) -> str:
@@ -36,6 +37,12 @@ class Choice:
     @property
     def tier(self) -> str:
         return self.sandbox.tier
+
+    @property
+    def not_covered(self) -> tuple[str, ...]:
+        """What a weaker sandbox lets a script do, in words; empty where its tier keeps every promise, or promises
+        nothing."""
+        return tuple(getattr(self.sandbox, "not_covered", ()))
 
 
 def open_sandbox(spelled: str) -> Sandbox:

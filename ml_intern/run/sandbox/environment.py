@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from ml_intern.run.spec import RunSpec
 
@@ -51,12 +52,13 @@ def import_environment() -> dict[str, str]:
     }
 
 
-def clean_environment(spec: RunSpec) -> dict[str, str]:
-    """A script's variables: no token, no key, no home directory of the person."""
+def clean_environment(spec: RunSpec, temporary: Path | None = None) -> dict[str, str]:
+    """A script's variables: no token, no key, no home directory of the person. `temporary`: where its temporary files
+    go, if not into its own folder."""
     threads = str(spec.threads)
     return passed_environment() | {
         "HOME": str(spec.cwd),
-        "TMPDIR": str(spec.cwd),
+        "TMPDIR": str(temporary or spec.cwd),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_intern.errors import RunError
@@ -19,16 +19,22 @@ from ml_intern.run.sandbox.limits import limit
 from ml_intern.run.sandbox.ownership import take_back
 from ml_intern.run.sandbox.places import prepared_places
 from ml_intern.run.sandbox.seccomp import filter_program
+from ml_intern.run.sandbox.short_name import ShortName
+from ml_intern.run.sandbox.unchanged import State, changed, states
 from ml_intern.run.spec import RunSpec
 
 NOT_COVERED = (
     "sees which files and processes exist",
     "may talk to services over unix sockets with a path (docker.sock, where this user may)",
     "may change modes and times of this user's files",
-    "shares /dev/shm with the machine",
-    "its processes and threads are not counted for it alone",
+    "shares /dev/shm with the machine: what it keeps there counts against no limit, and stays after the run",
+    "may start as many processes and threads as this user may",
+    "has no IP at all, not even to itself, which gloo (torch.distributed) needs",
 )
-_SIGNALS_NOT_COVERED = "may signal this user's other processes (Linux 6.12 and later stop that)"
+_NOT_COVERED_BEFORE_6 = (
+    "may signal this user's other processes (Linux 6.12 and later stop that)",
+    "may talk to services over abstract unix sockets, an X server's for instance (Linux 6.12 and later stop that)",
+)
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _ALL_V1, _REFER, _TRUNCATE, _IOCTL_DEV = (1 << 13) - 1, 1 << 13, 1 << 14, 1 << 15
@@ -48,7 +54,8 @@ class LandlockSandbox:
         self._version = kernel.landlock_version()
         if not self._version:
             raise RunError("This kernel has no Landlock.", "it is off, or Linux is older than 5.13")
-        self._filter = filter_program(ip=False)
+        # Landlock itself keeps files from being emptied only since its third version.
+        self._filter = filter_program(ip=False, others=False, truncate=self._version >= 3)
         if self._filter is None:
             raise RunError("There is no system-call filter for this processor.", next="x86_64 and aarch64 have one.")
         if os.geteuid() == 0:
@@ -61,14 +68,17 @@ class LandlockSandbox:
 
     @property
     def not_covered(self) -> tuple[str, ...]:
-        return NOT_COVERED if self._version >= 6 else (*NOT_COVERED, _SIGNALS_NOT_COVERED)
+        return NOT_COVERED if self._version >= 6 else (*NOT_COVERED, *_NOT_COVERED_BEFORE_6)
 
     def prepare(self, spec: RunSpec) -> Command:
         if spec.proxy is not None:
             raise RunError("The plan names hosts, and this sandbox has no way to them.", next="Use bubblewrap.")
         reads, writes = prepared_places(spec, as_nobody=False)
         argv = [sys.executable, "-s", "-B", str(spec.script), *spec.arguments]
-        command = _LandlockCommand(argv, clean_environment(spec), writes=tuple(writes))
+        temporary = ShortName(spec.cwd.absolute())
+        environment = clean_environment(spec, temporary.path)
+        command = _LandlockCommand(argv, environment, writes=tuple(writes), temporary=temporary)
+        command.kept = states(_inside(reads, writes))
         command.before_exec = self._confining(spec, reads, writes)
         return command
 
@@ -111,11 +121,26 @@ class LandlockSandbox:
 @dataclass
 class _LandlockCommand(Command):
     writes: tuple[Path, ...] = ()
+    temporary: ShortName | None = None
+    kept: Mapping[Path, State] = field(default_factory=dict)
 
     def ended(self) -> str:
+        if names := [str(path) for path in changed(self.kept)]:
+            self.offence = f"It changed what it was given to read alone: {', '.join(names)}."
         for folder in self.writes:
             take_back(folder)
         return ""
+
+    def close(self) -> None:
+        if self.temporary is not None:
+            self.temporary.close()
+
+
+def _inside(reads: Sequence[Path], writes: Sequence[Path]) -> list[Path]:
+    """Of what is to be read alone, that which lies in a writable folder: Landlock's rules only ever allow more, so it
+    cannot be kept from being changed, but what was changed is found out."""
+    tops = [folder.resolve() for folder in writes]
+    return [path for path in reads if any(path.resolve().is_relative_to(top) for top in tops)]
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:

@@ -6,6 +6,7 @@ nothing of this package: it is started as a script.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -28,6 +29,17 @@ def write_outside(told: dict[str, Any]) -> str:
     Path(told["forbidden"]).write_text("written from inside")
     # In a view of its own a script may write into a folder that only looks like the one outside.
     return f"wrote {told['forbidden']}" if Path(told["canary"]).exists() else ""
+
+
+def empty_outside(told: dict[str, Any]) -> str:
+    """By its path, and opened with O_TRUNC but not for writing, which some filters take for reading."""
+    canary = Path(told["canary"])
+    with contextlib.suppress(OSError):
+        os.truncate(canary, 0)
+    for mode in (os.O_RDONLY, os.O_ACCMODE):
+        with contextlib.suppress(OSError):
+            os.close(os.open(canary, mode | os.O_TRUNC))
+    return f"emptied {canary}" if canary.exists() and canary.stat().st_size == 0 else ""
 
 
 def harness_environment(told: dict[str, Any]) -> str:
@@ -89,6 +101,7 @@ def workspace(_told: dict[str, Any]) -> str:
 ATTEMPTS: tuple[Callable[[dict[str, Any]], str], ...] = (
     read_outside,
     write_outside,
+    empty_outside,
     harness_environment,
     own_environment,
     signal_harness,

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 # struct seccomp_data: nr at 0, arch at 4, args[n] at 16 + 8n. All arguments looked at are 32 bits wide in the kernel.
 _NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
-_LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
+_LD, _AND, _JEQ, _JGE, _JSET, _RET = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 _NEW_NAMESPACES = 0x7E020000
 _TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+_TRUNCATE, _ACCESS, _TO_WRITE = 0o1000, 3, (1, 2)  # O_TRUNC, O_ACCMODE, O_WRONLY and O_RDWR
 _UNIX, _INET, _INET6, _NETLINK, _NETLINK_ROUTE = 1, 2, 10, 16, 0
 
 # name: (x86_64, aarch64); None where the architecture has no such call.
@@ -52,6 +53,10 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     # memory that no process seems to hold: not counted by who watches over it
     "memfd_create": (319, 279),
     "shmget": (29, 194),
+    # the same, and in a sandbox without a number space of its own they would stay after the run
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
     # namespaces and mounts
     "unshare": (272, 97),
     "setns": (308, 268),
@@ -89,6 +94,18 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "setdomainname": (171, 162),
 }
 
+# Calls on a process that is named by number, which the kernel allows between all processes of a user: name: (numbers,
+# the arguments that have to be what they are for the calling process itself).
+_ON_OTHERS: dict[str, tuple[tuple[int, int], dict[int, int]]] = {
+    "prlimit64": ((302, 261), {_ARG0: 0}),
+    "sched_setparam": ((142, 118), {_ARG0: 0}),
+    "sched_setscheduler": ((144, 119), {_ARG0: 0}),
+    "sched_setaffinity": ((203, 122), {_ARG0: 0}),
+    "sched_setattr": ((314, 274), {_ARG0: 0}),
+    "setpriority": ((141, 140), {_ARG0: 0, _ARG1: 0}),  # PRIO_PROCESS
+    "ioprio_set": ((251, 30), {_ARG0: 1, _ARG1: 0}),  # IOPRIO_WHO_PROCESS
+}
+
 
 @dataclass(frozen=True)
 class _Machine:
@@ -99,18 +116,28 @@ class _Machine:
     socket: int
     socketpair: int
     ioctl: int
+    truncate: int
+    open: int | None
+    openat: int
+    openat2: int = 437
 
 
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 0, clone=56, clone3=435, socket=41, socketpair=53, ioctl=16),
-    "aarch64": _Machine(0xC00000B7, 1, clone=220, clone3=435, socket=198, socketpair=199, ioctl=29),
+    "x86_64": _Machine(
+        0xC000003E, 0, clone=56, clone3=435, socket=41, socketpair=53, ioctl=16, truncate=76, open=2, openat=257
+    ),
+    "aarch64": _Machine(
+        0xC00000B7, 1, clone=220, clone3=435, socket=198, socketpair=199, ioctl=29, truncate=45, open=None, openat=56
+    ),
 }
 
 
-def filter_program(*, ip: bool, machine: str = "") -> bytes | None:
+def filter_program(*, ip: bool, others: bool = True, truncate: bool = True, machine: str = "") -> bytes | None:
     """The filter as `struct sock_filter[]` for `machine` (default: this one); None where the machine is not known.
 
-    ip: whether IPv4 and IPv6 sockets may be made (a sandbox with a network namespace of its own can allow them).
+    ip: whether IPv4 and IPv6 sockets may be made (a sandbox with a network namespace of its own can allow them);
+    others: whether other processes' limits and priorities may be set (one with process numbers of its own can allow
+    it); truncate: whether files may be emptied without being open for writing.
     """
     known = _MACHINES.get(machine or platform.machine())
     if known is None:
@@ -129,6 +156,9 @@ def filter_program(*, ip: bool, machine: str = "") -> bytes | None:
     program += _when_call(known.ioctl, [*injection, _ret(_ALLOW)])
     program += _when_call(known.socket, _socket_families(ip))
     program += _when_call(known.socketpair, _socket_families(False))
+    for numbers, own in () if others else _ON_OTHERS.values():
+        program += _when_call(numbers[known.column], _only_with(own))
+    program += [] if truncate else _no_truncation(known)
     return b"".join([*program, _ret(_ALLOW)])
 
 
@@ -155,8 +185,32 @@ def _socket_families(ip: bool) -> list[bytes]:
     return [*program, _deny(errno.EAFNOSUPPORT)]
 
 
+def _only_with(arguments: dict[int, int]) -> list[bytes]:
+    program = []
+    for place, value in arguments.items():
+        program += [_load(place), _jump(_JEQ, value, 1, 0), _deny(errno.EPERM)]
+    return [*program, _ret(_ALLOW)]
+
+
+def _no_truncation(machine: _Machine) -> list[bytes]:
+    """By a path at once, or by opening with O_TRUNC but not for writing: to older kernels' Landlock that is reading, or
+    (with both bits of the access mode) nothing at all. What openat2 asks for lies in memory, out of sight."""
+    program = _when_call(machine.truncate, [_deny(errno.EACCES)])
+    program += _when_call(machine.openat2, [_deny(errno.ENOSYS)])
+    for number, flags in ((machine.open, _ARG1), (machine.openat, _ARG2)):
+        body = [_load(flags), _jump(_JSET, _TRUNCATE, 1, 0), _ret(_ALLOW), _and(_ACCESS)]
+        for mode in _TO_WRITE:
+            body += [_jump(_JEQ, mode, 0, 1), _ret(_ALLOW)]
+        program += [] if number is None else _when_call(number, [*body, _deny(errno.EACCES)])
+    return program
+
+
 def _load(offset: int) -> bytes:
     return struct.pack("<HBBI", _LD, 0, 0, offset)
+
+
+def _and(mask: int) -> bytes:
+    return struct.pack("<HBBI", _AND, 0, 0, mask)
 
 
 def _jump(code: int, value: int, when_true: int, when_false: int) -> bytes:

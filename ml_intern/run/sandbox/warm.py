@@ -15,6 +15,7 @@ import random
 import runpy
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
@@ -37,11 +38,12 @@ def import_libraries() -> None:
     """Imports what there is of LIBRARIES, in the state that a script finds: no generator moved, no thread started."""
     import importlib
 
+    # A broken library may raise anything; a script that needs it hears of it when it imports it itself.
     for name in LIBRARIES:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):
             importlib.import_module(name)
     for name in _LAZY:
-        with contextlib.suppress(ImportError, AttributeError, KeyError):
+        with contextlib.suppress(Exception):
             getattr(sys.modules["transformers"], name)
 
 
@@ -154,6 +156,7 @@ def _like_a_new_interpreter(spec: RunSpec) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         setattr(sys, name, open(number, "w", buffering=1, closefd=False, encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    tempfile.tempdir = None  # the folder of the process that imported libraries; this one's is not the same
     random.seed()  # a fork would go on where all others do
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()

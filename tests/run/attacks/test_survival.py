@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from ml_intern.run import journal
+from ml_intern.run.sandbox.choice import KINDS
 from ml_intern.run.spec import Limits, RunSpec
 from tests.run.test_supervisor import processes_with
 from tests.support.compute import every_kind, require, shared_compute
@@ -24,6 +27,9 @@ compute = LocalCompute(chosen(sys.argv[1]), 1)
 compute.warm_up(wait=True)
 print(compute.execute(RunSpec.model_validate_json(sys.argv[2]), threading.Event()).outcome)
 """
+
+# A harness with a warm start needs some ten seconds: two of the tests below have one, too.
+every_start = pytest.mark.parametrize("kind", KINDS)
 
 
 class Started:
@@ -77,7 +83,7 @@ def test_35_a_run_outlives_its_harness_and_the_next_one_takes_it_over(kind: str,
     assert processes_with(started.mark) == []
 
 
-@every_kind
+@every_start
 def test_a_run_that_ended_while_nobody_looked_is_taken_as_it_ended(kind: str, tmp_path: Path) -> None:
     started = Started(kind, tmp_path, seconds=0.5)
     started.harness.kill()
@@ -91,7 +97,7 @@ def test_a_run_that_ended_while_nobody_looked_is_taken_as_it_ended(kind: str, tm
     assert started.supervisor != supervisor
 
 
-@every_kind
+@every_start
 def test_a_run_that_nobody_may_take_over_ends_with_its_harness(kind: str, tmp_path: Path) -> None:
     started = Started(kind, tmp_path, seconds=60, inputs="")
     started.harness.kill()
@@ -102,7 +108,7 @@ def test_a_run_that_nobody_may_take_over_ends_with_its_harness(kind: str, tmp_pa
     assert result is not None and result.outcome == "killed"
 
 
-@every_kind
+@every_start
 def test_a_run_whose_inputs_nobody_knows_is_run_again(kind: str, tmp_path: Path) -> None:
     started = Started(kind, tmp_path, seconds=0.5)
     assert started.harness.wait(timeout=60) == 0
@@ -114,12 +120,12 @@ def test_a_run_whose_inputs_nobody_knows_is_run_again(kind: str, tmp_path: Path)
         supervisor = started.supervisor
 
 
-@every_kind
+@every_start
 def test_a_run_dies_with_its_supervisor_and_the_harness_says_so(kind: str, tmp_path: Path) -> None:
     started = Started(kind, tmp_path, seconds=60)
     os.kill(started.supervisor, signal.SIGKILL)
     assert started.harness.communicate(timeout=10)[0] == "killed\n"
-    wait_until(lambda: processes_with(started.mark) == [], seconds=2)
+    wait_until(lambda: processes_with(started.mark) == [])
 
 
 @every_kind
@@ -128,11 +134,11 @@ def test_nothing_lives_on_after_both_are_killed(kind: str, tmp_path: Path) -> No
     supervisor = started.supervisor
     started.harness.kill()
     os.kill(supervisor, signal.SIGKILL)
-    wait_until(lambda: processes_with(started.mark) == [], seconds=2)
+    wait_until(lambda: processes_with(started.mark) == [])
     assert not journal.standing(started.spec.journal).alive
 
 
-@every_kind
+@every_start
 def test_a_stop_reaches_a_run_that_was_taken_over(kind: str, tmp_path: Path) -> None:
     started = Started(kind, tmp_path, seconds=60)
     started.harness.kill()

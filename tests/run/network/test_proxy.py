@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ml_intern.run.network.hosts import HostRefused, address_of, is_pattern
+from ml_intern.run.network.hosts import HostRefused, address_of, hub_variables, is_pattern
 from ml_intern.run.network.proxy import Proxy
+from ml_intern.run.sandbox import roots
+from ml_intern.run.sandbox.environment import clean_environment
 from ml_intern.run.spec import RunSpec
 from tests.support.compute import require, shared_compute
 from tests.support.http import on_loopback
@@ -142,6 +144,28 @@ def test_what_is_not_allowed_is_refused_and_heard(proxy: Proxy, port: int, heard
     assert heard and heard[-1].startswith("refused: ")
 
 
+def test_a_script_that_reads_slowly_is_given_time_once_it_has_asked(
+    proxy: Proxy, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float | None] = []
+    monkeypatch.setattr("ml_intern.run.network.proxy._exchange", lambda client, _: given.append(client.gettimeout()))
+    said(proxy, f"CONNECT data.example.org:{port} HTTP/1.1\r\n\r\n")
+    assert given == [None]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "offline"), [((), "1"), (("data.example.org", "*.huggingface.co"), "1"), (("huggingface.co",), "0")]
+)
+def test_the_hubs_client_asks_the_hub_where_the_plan_names_it(
+    tmp_path: Path, hosts: tuple[str, ...], offline: str
+) -> None:
+    spec = RunSpec(
+        run_id="r", script=tmp_path, arguments=(), cwd=tmp_path, log=tmp_path, environment=hub_variables(hosts)
+    )
+    variables = clean_environment(spec)
+    assert (variables["HF_HUB_OFFLINE"], variables["HF_DATASETS_OFFLINE"]) == (offline, offline)
+
+
 def test_a_request_without_an_end_is_dropped(proxy: Proxy) -> None:
     assert said(proxy, "GET http://data.example.org/" + "x" * 60_000) == ""
 
@@ -157,6 +181,8 @@ try:
     socket.create_connection(("127.0.0.1", PORT), timeout=2)
 except OSError as error:
     print("refused")
+import os, ssl
+print(len(ssl.create_default_context().get_ca_certs()) > 10, os.path.exists("/etc/ssl/private"))
 raise SystemExit(7)
 """
 
@@ -172,5 +198,15 @@ def test_a_script_in_the_sandbox_reaches_the_plans_hosts_through_it_and_nothing_
         run_id="r", script=script, arguments=(), cwd=tmp_path / "cwd", log=tmp_path / "log.txt", proxy=proxy.path
     )
     result = shared_compute("bubblewrap").execute(spec, threading.Event())
-    assert result.tail.splitlines() == [f"/rows for data.example.org:{port} ", "403", "refused"]
+    trusts = roots.authorities() is not None
+    assert result.tail.splitlines() == [f"/rows for data.example.org:{port} ", "403", "refused", f"{trusts} False"]
     assert (result.outcome, result.exit_code) == ("failed", 7)
+
+
+def test_a_file_of_authorities_with_a_private_key_in_it_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, kind in (("keys.pem", "PRIVATE KEY"), ("public.pem", "CERTIFICATE")):
+        (tmp_path / name).write_text(f"-----BEGIN {kind}-----")
+    monkeypatch.setattr(roots, "_AUTHORITIES", (str(tmp_path / "keys.pem"), str(tmp_path / "public.pem")))
+    assert roots.authorities() == tmp_path / "public.pem"

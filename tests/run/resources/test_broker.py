@@ -51,6 +51,18 @@ def test_what_is_fetched_is_the_pinned_commit_although_the_branch_went_on(hub: S
     assert set(provided.data_reads) == {provided.datasets, *provided.dataset_paths}
 
 
+def test_the_limit_of_this_machine_holds_for_what_was_pinned_on_another(hub: StandInHub, tmp_path: Path) -> None:
+    hub.create("model", "ada/tiny", MODEL)
+    pinned = broker(hub, tmp_path).pin(Resource(name="base", kind="model", id="ada/tiny"))
+    small = broker(hub, tmp_path, most=pinned.bytes - 1)
+    for stated in (pinned.bytes, 1):  # a plan may say what it likes
+        with pytest.raises(ResourceError, match="is too large"):
+            small.provide([pinned.model_copy(update={"bytes": stated})], (), tmp_path / "links")
+    assert not [path for path in hub.asked if "/resolve/" in path]
+    assert broker(hub, tmp_path, most=pinned.bytes).provide([pinned], (), tmp_path / "links").models
+    assert small.provide([pinned], (), tmp_path / "links").models, "what is at hand is not downloaded"
+
+
 def test_a_second_session_fetches_nothing_and_needs_no_network(hub: StandInHub, tmp_path: Path) -> None:
     hub.create("model", "ada/tiny", MODEL)
     pinned = broker(hub, tmp_path).pin(Resource(name="base", kind="model", id="ada/tiny"))
@@ -136,11 +148,13 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_source(folder, "plantedsource", "1.0", "open('/tmp/ml-intern-planted', 'w')\n")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
     return folder
 
 
 def test_packages_come_with_what_they_need_pinned_by_hash_in_a_layer_of_their_own(wheels: Path, tmp_path: Path) -> None:
-    local = Broker(Store(tmp_path / "store"), 1000)
+    local = Broker(Store(tmp_path / "store"), 10_000)
     pinned = local.pin_packages(("plantedsum==1.2",))
     assert [one.split(" ")[0] for one in pinned] == ["plantedbase==0.3", "plantedsum==1.2"]
     assert all("--hash=sha256:" in one for one in pinned)
@@ -156,8 +170,98 @@ def test_packages_come_with_what_they_need_pinned_by_hash_in_a_layer_of_their_ow
         __import__("plantedsum")  # not in the harness
 
 
+def test_size_and_licence_of_a_wheel_are_known_before_it_is_fetched_and_the_most_is_kept_to(
+    wheels: Path, tmp_path: Path
+) -> None:
+    size = (wheels / "plantedbase-0.3-py3-none-any.whl").stat().st_size
+    (pinned,) = Broker(Store(tmp_path / "store"), size).pin_packages(("plantedbase==0.3",))
+    assert pinned.endswith(f" # {size} bytes, licence not said")
+    assert packages.shown(pinned) == "plantedbase==0.3, 0.0 MB, licence not said"
+    smaller = Broker(Store(tmp_path / "store"), size - 1)
+    with pytest.raises(ResourceError, match=r"larger than allowed: plantedbase==0\.3"):
+        smaller.pin_packages(("plantedbase==0.3",))
+    with pytest.raises(ResourceError, match="larger than allowed"):  # pinned where more was
+        smaller.provide([], (pinned,), tmp_path / "links")
+    of_before = pinned.split(" # ")[0]
+    assert packages.shown(of_before) == "plantedbase==0.3"
+    assert smaller.provide([], (of_before,), tmp_path / "links").lock == (of_before,)
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"license_expression": "MIT"}, "MIT"),
+        ({"classifier": ["License :: OSI Approved :: Apache Software License", "X :: Y"]}, "Apache Software License"),
+        ({"license": "BSD\n\nCopyright \x1b[31m # ä" + "x" * 100}, ("BSD Copyright [31m # " + "x" * 100)[:60]),
+        ({}, "not said"),
+    ],
+)
+def test_a_licence_is_told_in_a_few_plain_characters(about: dict[str, object], said: str) -> None:
+    download = {"url": "git+x", "archive_info": {"hashes": {"sha256": "0" * 64}}}
+    locked = packages._locked({"metadata": {"name": "a", "version": "1", **about}, "download_info": download})
+    assert locked == f"a==1 --hash=sha256:{'0' * 64} # size not said, licence {said}"
+    assert packages.is_exact(locked) and packages.wheels((locked,)) == (locked.split(" # ")[0],)
+
+
+# Does as uv does, with this Python's pip, and tells what it was asked.
+UV = """#!PYTHON
+import os, sys
+words = sys.argv[1:]
+open("TOLD", "a").write(" ".join(words) + "\\n")
+if words[:2] == ["pip", "install"] and FAILS:
+    open(words[words.index("--target") + 1] + "/half.py", "w").close()
+    sys.exit("error: no index")
+if words[:2] == ["pip", "install"]:
+    skipped = {"--link-mode", "copy", "--python", sys.executable}
+    words = ["install", *(word for word in words[2:] if word not in skipped)]
+else:
+    words = words[words.index("--python") + 2:]
+os.execv(sys.executable, [sys.executable, "-I", "-m", "pip", *words])
+"""
+
+
+def with_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> Path:
+    place, told = tmp_path / "bin" / "uv", tmp_path / "told"
+    place.parent.mkdir()
+    code = UV.replace("PYTHON", sys.executable).replace("TOLD", str(told)).replace("FAILS", str(fails))
+    place.write_text(code)
+    place.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place.parent}:{os.environ['PATH']}")
+    return told
+
+
+def test_uv_fetches_where_it_is_there_and_brings_pip_where_that_is_missing(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = with_uv(tmp_path, monkeypatch)
+    monkeypatch.setattr(packages, "_has_pip", lambda: False)
+    local = Broker(Store(tmp_path / "store"), 10_000)
+    layer = local.provide([], local.pin_packages(("plantedbase==0.3",)), tmp_path / "links").layer
+    assert layer is not None and (layer / "plantedbase.py").read_text() == "one = 1\n"
+    asked, fetched = told.read_text().splitlines()
+    assert asked.startswith(f"--quiet tool run pip --python {sys.executable} install") and "--dry-run" in asked
+    assert fetched.startswith("pip install") and "--require-hashes" in fetched and "--link-mode copy" in fetched
+
+
+def test_pip_fetches_what_uv_cannot_and_nothing_half_stays(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_uv(tmp_path, monkeypatch, fails=True)
+    local = Broker(Store(tmp_path / "store"), 10_000)
+    layer = local.provide([], local.pin_packages(("plantedbase==0.3",)), tmp_path / "links").layer
+    assert layer is not None and (layer / "plantedbase.py").exists() and not (layer / "half.py").exists()
+
+
+def test_without_pip_and_uv_it_is_said_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "_has_pip", lambda: False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ResourceError, match="neither pip in this environment nor uv") as refused:
+        Broker(Store(tmp_path), 1000).pin_packages(("plantedbase==0.3",))
+    assert "ensurepip" in refused.value.next
+
+
 def test_a_layer_is_made_once(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    local = Broker(Store(tmp_path / "store"), 1000)
+    local = Broker(Store(tmp_path / "store"), 10_000)
     pinned = local.pin_packages(("plantedbase==0.3",))
     first = local.provide([], pinned, tmp_path / "one")
     monkeypatch.setattr(packages, "install", None)  # not asked again
@@ -171,7 +275,7 @@ def test_a_source_distribution_is_refused_and_its_setup_is_not_run(wheels: Path,
 
 
 def test_a_wheel_that_was_exchanged_after_approval_is_refused(wheels: Path, tmp_path: Path) -> None:
-    local = Broker(Store(tmp_path / "store"), 1000)
+    local = Broker(Store(tmp_path / "store"), 10_000)
     pinned = local.pin_packages(("plantedbase==0.3",))
     make_wheel(wheels, "plantedbase", "0.3", {"plantedbase.py": "one = 'poison'\n"})
     with pytest.raises(ResourceError):

@@ -31,6 +31,15 @@ def write_outside(told: Told) -> str:
     return ""
 
 
+def empty_outside(told: Told) -> str:
+    """By its path, and opened with O_TRUNC but not for writing: as if for reading, or for nothing (both bits)."""
+    path = Path(told["home"]) / ".bashrc"
+    attempt(lambda: os.truncate(path, 0))
+    for mode in (os.O_RDONLY, os.O_ACCMODE):
+        attempt(lambda mode=mode: os.close(os.open(path, mode | os.O_TRUNC)))
+    return ""
+
+
 def bashrc(told: Told) -> str:
     return _append(Path(told["home"]) / ".bashrc")
 
@@ -70,11 +79,11 @@ def shared_memory_folder(told: Told) -> str:
     return _read(Path("/dev/shm", told["mark"] + "-planted"))
 
 
-def python_environment(_told: Told) -> str:
+def python_environment(told: Told) -> str:
     """A module that every Python of this environment imports at its start, the harness's next one as well."""
     for folder in dict.fromkeys([*sys.path, sys.prefix, sys.base_prefix]):
         if Path(folder).is_dir() and "payloads" not in folder:
-            attempt(lambda place=folder: Path(place, "ml_intern_planted.pth").write_text("# planted"))
+            attempt(lambda place=folder: Path(place, told["mark"] + ".pth").write_text("# planted"))
     return ""
 
 
@@ -100,9 +109,20 @@ def own_scripts(told: Told) -> str:
         path = Path(name)
         attempt(lambda place=path: place.chmod(0o777))
         attempt(lambda place=path: place.write_text("planted"))
+        attempt(lambda place=path: os.truncate(place, 0))
+        attempt(lambda place=path: os.close(os.open(place, os.O_RDONLY | os.O_TRUNC)))
         attempt(lambda place=path: place.unlink())
         attempt(lambda place=path: place.parent.rename(place.parent.with_name("moved")))
         attempt(lambda place=path: place.parent.joinpath("sitecustomize.py").write_text("planted"))
+    return ""
+
+
+def nested_scripts(told: Told) -> str:
+    """What lies, read-only, in a folder that may be written: rewritten, or moved away with the folder that holds it."""
+    path = Path(told["nested"])
+    attempt(lambda: path.write_text("planted"))
+    attempt(lambda: path.parent.rename(path.parent.with_name("away")))
+    attempt(lambda: (path.parent.mkdir(), path.write_text("planted")))
     return ""
 
 

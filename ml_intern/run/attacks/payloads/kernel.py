@@ -156,6 +156,18 @@ def machine_name(told: Told) -> str:
     return "renamed the machine" if _libc().sethostname(name, len(name)) == 0 else ""
 
 
+def kernel_objects(_told: Told) -> str:
+    """Semaphores and message queues take memory that belongs to no process, and stay when their maker has gone."""
+    made = []
+    if (semaphores := _libc().semget(0, 1, 0o1600)) >= 0:
+        _libc().semctl(semaphores, 0, 0)  # IPC_RMID
+        made.append("semaphores")
+    if (queue := _libc().msgget(0, 0o1600)) >= 0:
+        _libc().msgctl(queue, 0, None)
+        made.append("a message queue")
+    return f"left {' and '.join(made)} in the kernel" if made else ""
+
+
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

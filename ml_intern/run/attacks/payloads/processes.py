@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -67,6 +68,20 @@ def signal_harness(told: Told) -> str:
     else:
         os.kill(told["pid"], 0)
     return ""
+
+
+def limits_of_the_harness(told: Told) -> str:
+    """Set to what they are already: with other values (RLIMIT_CPU of a second) the kernel would end it."""
+    if not _is_the_harness(told):
+        return ""
+    pid = told["pid"]
+    ways = {
+        "prlimit": lambda: resource.prlimit(pid, resource.RLIMIT_CPU, resource.getrlimit(resource.RLIMIT_CPU)),
+        "setpriority": lambda: os.setpriority(os.PRIO_PROCESS, pid, 0) or "set",
+        "sched_setaffinity": lambda: os.sched_setaffinity(pid, os.sched_getaffinity(0)) or "set",
+        "sched_setscheduler": lambda: os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0)) or "set",
+    }
+    return ", ".join(f"{name} on the harness" for name, way in ways.items() if attempt(way))
 
 
 def signal_everybody(told: Told) -> str:
