@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -12,38 +15,69 @@ from pathlib import PurePosixPath
 
 from ml_intern.errors import PaperError
 
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 MAX_BYTES = 200_000_000
 MAX_MEMBERS = 5_000
 MAX_RATIO = 200
 _RATIO_FROM = 10_000_000  # bytes: below this a high ratio is only a short, repetitive text
+_XZ_MEMORY = 300_000_000  # bytes: what `xz -9` asks for, several times over
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")  # how gzip, bzip2 and xz begin
 
 
 def unpack(data: bytes, name: str) -> dict[str, bytes]:
-    """Path to content of the regular files of a tar, tgz, zip, or gzipped single file. Raises PaperError."""
+    """Path to content of the regular files of a tar (plain, or packed by gzip, bzip2 or xz), a zip, or a packed single
+    file. Raises PaperError."""
     try:
         if data[:4] == b"PK\x03\x04":
             return _unzip(data, name)
-        if data[:2] == b"\x1f\x8b":
-            data = _gunzip(data, name)
+        if data.startswith(_PACKED):
+            data = _unpacked(data, name)
         if _is_tar(data):
             return _untar(data, name)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+    except (*_BROKEN, EOFError, OSError, ValueError, RuntimeError) as error:
         raise PaperError(f"{name} is not a whole archive.", str(error), "Download it again.") from None
-    return {PurePosixPath(name).name.removesuffix(".gz").removesuffix(".tex") + ".tex": data}
+    return {re.sub(r"\.(gz|bz2|xz)$", "", PurePosixPath(name).name).removesuffix(".tex") + ".tex": data}
 
 
 def is_archive(data: bytes) -> bool:
-    """True for a zip, a gzip or a tar, by their first bytes; what follows may still be broken."""
-    return data[:4] == b"PK\x03\x04" or data[:2] == b"\x1f\x8b" or data[257:262] == b"ustar"
+    """True for a zip, a tar, or what gzip, bzip2 or xz packed, by their first bytes; the rest may still be broken."""
+    return data[:4] == b"PK\x03\x04" or data.startswith(_PACKED) or data[257:262] == b"ustar"
 
 
 def _is_tar(data: bytes) -> bool:
-    return (len(data) >= 512 and data[257:262] == b"ustar") or tarfile.is_tarfile(io.BytesIO(data))
+    if len(data) >= 512 and data[257:262] == b"ustar":
+        return True
+    try:
+        tarfile.open(fileobj=io.BytesIO(data), mode="r:").close()
+    except tarfile.TarError:
+        return False
+    return True
 
 
-def _gunzip(data: bytes, name: str) -> bytes:
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+def _unpacked(data: bytes, name: str) -> bytes:
+    """What gzip, bzip2 or xz packed. tarfile would do it too, but without limits."""
+    if data.startswith(b"\xfd"):
+        return _bounded(_xz_reader(data), len(data), name)
+    packed = io.BytesIO(data)
+    with bz2.BZ2File(packed) if data.startswith(b"BZh") else gzip.GzipFile(fileobj=packed) as file:
         return _bounded(file.read, len(data), name)
+
+
+def _xz_reader(data: bytes) -> Callable[[int], bytes]:
+    """Reads what one xz stream holds: an archive says itself how much memory it wants, so that is limited too."""
+    stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    rest = data
+
+    def read(size: int) -> bytes:
+        nonlocal rest
+        if stream.eof:
+            return b""
+        chunk, rest = stream.decompress(rest, size), b""
+        if not chunk and not stream.eof:
+            raise EOFError("it ends before its last stream does")
+        return chunk
+
+    return read
 
 
 def _bounded(read: Callable[[int], bytes], packed: int, name: str) -> bytes:
@@ -73,7 +107,7 @@ def _safe(path: str, archive: str) -> str:
 def _untar(data: bytes, name: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     total = 0
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
         for number, member in enumerate(archive, start=1):
             if number > MAX_MEMBERS:
                 raise PaperError(f"{name} has too many members.", f"over {MAX_MEMBERS}")

@@ -1,4 +1,5 @@
-"""Downloads: politely, under limits, cached on disk. Knows arXiv's addresses and nothing of what a paper holds."""
+"""Downloads: politely, under limits, cached on disk once they are understood. Knows arXiv's addresses and nothing of
+what a paper holds."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal, TypeVar
 from xml.etree import ElementTree
 
 from pydantic import BaseModel, ConfigDict
@@ -20,7 +23,10 @@ from ml_intern.errors import PaperError
 _USER_AGENT = f"ml-intern/{__version__} (reads papers to reproduce them; one request at a time)"
 _MAX_BYTES = 200_000_000
 _TRIES = 4
+DAY = 86_400.0  # seconds
 _ATOM = "{http://www.w3.org/2005/Atom}"
+
+Understood = TypeVar("Understood")
 
 
 class Metadata(BaseModel):
@@ -35,23 +41,45 @@ class Metadata(BaseModel):
 
 
 class Downloader:
-    """`get` returns the bytes of a URL, from the cache where it can. `sleep` is replaced in tests."""
+    """`get` returns what a URL holds, from the cache where it can. `sleep` is replaced in tests. `notes` says what was
+    taken from the cache though it is old."""
 
     def __init__(self, config: Config, sleep: Callable[[float], None] = time.sleep) -> None:
         self._config = config
         self._sleep = sleep
+        self.notes: list[str] = []
 
-    def get(self, url: str, what: str, interval: float = 0.0) -> bytes:
-        """Raises PaperError: not found, no network, too large, or no answer after four tries with back-off."""
+    def get(
+        self,
+        url: str,
+        what: str,
+        understand: Callable[[bytes], Understood],
+        interval: float = 0.0,
+        keep: float | None = None,
+    ) -> Understood:
+        """What `understand` makes of the bytes; it raises PaperError where they are not what was asked for, and such an
+        answer is never kept. After `keep` seconds (None: never) the server is asked again; where it does not answer,
+        the old copy does. Raises PaperError: not found, no network, too large, or no answer after four tries."""
         cached = self._config.cache / "papers" / hashlib.sha256(url.encode()).hexdigest()
+        held: Understood | None = None
         if cached.is_file():
-            return cached.read_bytes()
-        data = self._download(url, what, interval)
+            with suppress(PaperError):
+                held = understand(cached.read_bytes())
+                if keep is None or 0 <= time.time() - cached.stat().st_mtime < keep:
+                    return held
+        try:
+            data = self._download(url, what, interval)
+            understood = understand(data)
+        except PaperError as error:
+            if held is None:
+                raise
+            self.notes.append(f"an older copy was used, since the server gave no better one: {error.what} {error.why}")
+            return held
         cached.parent.mkdir(parents=True, exist_ok=True)
         part = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}")
         part.write_bytes(data)
         part.replace(cached)
-        return data
+        return understood
 
     def _download(self, url: str, what: str, interval: float) -> bytes:
         import httpx
@@ -112,9 +140,16 @@ class Downloader:
 
 
 def arxiv_metadata(downloader: Downloader, config: Config, arxiv_id: str) -> Metadata:
-    """Raises PaperError when there is no such paper."""
+    """Raises PaperError when there is no such paper. Asked for again after a day: there may be a newer version."""
+
+    def understand(data: bytes) -> Metadata:
+        return _metadata(data, arxiv_id)
+
     url = f"{config.arxiv_api}?id_list={arxiv_id}&max_results=1"
-    data = downloader.get(url, f"The metadata of arXiv {arxiv_id}", config.arxiv_interval)
+    return downloader.get(url, f"The metadata of arXiv {arxiv_id}", understand, config.arxiv_interval, DAY)
+
+
+def _metadata(data: bytes, arxiv_id: str) -> Metadata:
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise PaperError(f"The metadata of arXiv {arxiv_id} cannot be trusted.", "it declares entities")
     try:
@@ -129,14 +164,17 @@ def arxiv_metadata(downloader: Downloader, config: Config, arxiv_id: str) -> Met
     return Metadata(id=full_id or arxiv_id, title=title, authors=authors, abstract=_text(entry, "summary"))
 
 
-def arxiv_source(downloader: Downloader, config: Config, arxiv_id: str) -> bytes:
-    return downloader.get(
-        f"{config.arxiv_site}/e-print/{arxiv_id}", f"The source of arXiv {arxiv_id}", config.arxiv_interval
-    )
-
-
-def arxiv_pdf(downloader: Downloader, config: Config, arxiv_id: str) -> bytes:
-    return downloader.get(f"{config.arxiv_site}/pdf/{arxiv_id}", f"The PDF of arXiv {arxiv_id}", config.arxiv_interval)
+def arxiv_file(
+    downloader: Downloader,
+    config: Config,
+    kind: Literal["e-print", "pdf"],
+    arxiv_id: str,
+    understand: Callable[[bytes], Understood],
+) -> Understood:
+    """The source or the PDF. One version of a paper never changes; an id without one names another after a while."""
+    keep = None if re.search(r"v\d+$", arxiv_id) else DAY
+    what = f"The {'source' if kind == 'e-print' else 'PDF'} of arXiv {arxiv_id}"
+    return downloader.get(f"{config.arxiv_site}/{kind}/{arxiv_id}", what, understand, config.arxiv_interval, keep)
 
 
 def _text(entry: ElementTree.Element | None, name: str) -> str:

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from ml_intern.errors import PaperError
 from ml_intern.read.latex_bib import references
 from ml_intern.read.latex_body import Body
-from ml_intern.read.latex_clean import check_braces, live
+from ml_intern.read.latex_clean import check_braces
+from ml_intern.read.latex_conditions import live, unclosed
+from ml_intern.read.latex_inputs import Inputs
 from ml_intern.read.latex_macros import Macros
 from ml_intern.read.latex_numbers import SETTING
-from ml_intern.read.latex_source import MAX_CHARS, decode, find_main, flatten, group
+from ml_intern.read.latex_source import MAX_CHARS, decode, find_main, group
 from ml_intern.read.latex_text import to_text
 from ml_intern.read.paper import Paper, Section, Source
+
+_MAX_ROUNDS = 3  # of inputs whose names are made by macros, in files that were input so
 
 
 def read_latex(files: Mapping[str, bytes], source: Source) -> Paper:
@@ -22,10 +26,19 @@ def read_latex(files: Mapping[str, bytes], source: Source) -> Paper:
     if total > 4 * MAX_CHARS:
         raise PaperError("The LaTeX source is too large.", f"{total} bytes of text, {4 * MAX_CHARS} are allowed")
     main = find_main(files)
-    flat, warnings = flatten(files, main)
+    inputs = Inputs(files, main)
+    flat = inputs.flat()
     check_braces(flat)
-    flat = Macros().expand(live(flat))
+    flat = live(flat)
+    warnings = unclosed(flat)
+    macros = Macros()
+    flat = macros.expand(flat)
+    for _ in range(_MAX_ROUNDS):
+        if not inputs.left(flat):
+            break
+        flat = macros.expand(inputs.resolved(flat))
     check_braces(flat)
+    warnings = [*inputs.warnings, *warnings, *inputs.unread()]
     preamble, body = _document(flat)
     found = references(files, body)
     abstract_latex, body = _cut_environment(body, "abstract")

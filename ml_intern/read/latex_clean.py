@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from ml_intern.errors import PaperError
+from ml_intern.read.latex_conditions import live
 
 _SPECIAL = "\\{}$&#^_~%[]'`-"
 _PRIVATE = 0xF0000
@@ -38,7 +39,8 @@ def unguard(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Without comments (`\\%` stays) and switched-off text; a comment takes its line's end with it, as TeX does."""
+    """Without comments (`\\%` stays) and text that is switched off for good; a comment takes its line's end with it, as
+    TeX does."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     out: list[str] = []
     place = 0
@@ -84,82 +86,6 @@ def _listing(name: str, text: str) -> str:
     if options and (match := re.match(options, text)):
         text = text[match.end() :]
     return f"\n\n{guard(text.strip())}\n\n"
-
-
-_CONDITION = re.compile(
-    r"\\(?:newif\s?\\if(?P<new>[a-zA-Z@]+)|if(?P<if>[a-zA-Z@]*)(?P<zero>\s?0)?|(?P<else>else)|(?P<fi>fi)"
-    r"|(?P<set>[a-zA-Z@]+?)(?P<value>true|false)|(?P<other>[a-zA-Z@]+|.))(?![a-zA-Z@])",
-    re.DOTALL,
-)
-_PRIMITIVES = frozenset(
-    ["", "cat", "num", "dim", "odd", "vmode", "hmode", "mmode", "inner", "void", "hbox", "vbox", "x", "eof", "case",
-     "defined", "csname", "fontchar"]
-)  # fmt: skip
-
-
-def live(text: str) -> str:
-    """`text` without what `\\iffalse`, `\\if0` or a switch of the paper's own (`\\newif`) turns off. Both branches of a
-    condition that only TeX could decide stay."""
-    return _Switched(text).live() if "\\if" in text else text
-
-
-class _Switched:
-    """A text with conditions. `stack` holds, for each open one, what is known of its branch and where that begins."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.switches = {"true": True, "false": False}
-        self.stack: list[tuple[bool | None, int]] = []
-        self.off = 0  # how many open branches are switched off
-        self.out: list[str] = []
-        self.place = 0
-
-    def live(self) -> str:
-        for match in _CONDITION.finditer(self.text):
-            name = match["if"]
-            if match["other"]:
-                continue
-            if name is not None and (name in _PRIMITIVES or name in self.switches):
-                self._opens(match, False if not name and match["zero"] else self.switches.get(name))
-            elif (match["else"] or match["fi"]) and self.stack:
-                self._turns(match)
-            elif match["new"] and not self.off:
-                self.switches[match["new"]] = False
-                self._cut(match)
-            elif match["set"] in self.switches and not self.off:
-                self.switches[match["set"]] = match["value"] == "true"
-                self._cut(match)
-        return "".join([*self.out, self.text[self.place :]])
-
-    def _opens(self, match: re.Match[str], known: bool | None) -> None:
-        if self.off:
-            known = None
-        elif known is not None:
-            self._cut(match)
-        self._push(known, match.end())
-
-    def _turns(self, match: re.Match[str]) -> None:
-        """At `\\else` and `\\fi`."""
-        known, start = self.stack.pop()
-        self.off -= known is False
-        if known is False and not self.off:
-            skipped = self.text[start : match.start()]
-            # It closes a group that it did not open: a definition holds one half of the condition.
-            self.out.append(skipped if skipped.count("}") > skipped.count("{") else "")
-            self.place = match.end()
-        elif known is not None and not self.off:
-            self._cut(match)
-        if match["else"]:
-            self._push(None if known is None else not known, match.end())
-
-    def _push(self, known: bool | None, place: int) -> None:
-        self.stack.append((known, place))
-        self.off += known is False
-
-    def _cut(self, match: re.Match[str]) -> None:
-        """Keeps the text up to `match`, and drops that."""
-        self.out.append(self.text[self.place : match.start()])
-        self.place = match.end()
 
 
 def check_braces(text: str) -> None:

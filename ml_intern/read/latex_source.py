@@ -1,7 +1,4 @@
-"""LaTeX files to one flat text: main file found, inputs put in place; and how groups are read.
-
-Knows nothing of sections or tables. Bounded: hostile input raises PaperError instead of taking time or memory.
-"""
+"""LaTeX files as text, which of them is the main one, and how groups are read. Knows nothing of sections or tables."""
 
 from __future__ import annotations
 
@@ -13,8 +10,6 @@ from ml_intern.errors import PaperError
 from ml_intern.read.latex_clean import clean
 
 MAX_CHARS = 12_000_000
-_MAX_DEPTH = 40
-_INPUT = re.compile(r"\\(?:input|include|subfile|subfileinclude)(?![a-zA-Z])\s*(?:\{([^{}]*)\}|([^\s{}\\]+))")
 
 
 def decode(data: bytes) -> str:
@@ -25,17 +20,6 @@ def decode(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
-
-
-def named_inputs(data: bytes) -> list[str]:
-    """What a file asks for with \\input and its like, and the files of its bibliography."""
-    text = clean(decode(data))
-    names = [
-        (match[1] if match[1] is not None else match[2] or "").strip().strip('"') for match in _INPUT.finditer(text)
-    ]
-    for match in re.finditer(r"\\(?:bibliography|addbibresource)\s*\{([^{}]*)\}", text):
-        names += [name.strip().removesuffix(".bib") + ".bib" for name in match[1].split(",")]
-    return [name for name in names if name and "\0" not in name and len(name) < 300]
 
 
 def find_main(files: Mapping[str, bytes]) -> str:
@@ -64,62 +48,6 @@ def find_main(files: Mapping[str, bytes]) -> str:
         return (is_sub, not known, name.count("/"), -len(text), name)
 
     return min(candidates, key=rank)
-
-
-def flatten(files: Mapping[str, bytes], main: str) -> tuple[str, list[str]]:
-    """(text, warnings): the main file with its inputs in place, comments dropped."""
-    warnings: list[str] = []
-    by_name = {str(PurePosixPath(name)): name for name in files}
-    folder = PurePosixPath(main).parent
-    total = 0
-
-    def read(name: str, stack: tuple[str, ...]) -> str:
-        nonlocal total
-        if name in stack:
-            raise PaperError("The LaTeX source includes itself.", f"{' → '.join((*stack, name))}", "Mend the \\input.")
-        if len(stack) > _MAX_DEPTH:
-            raise PaperError("The LaTeX source is nested too deeply.", f"{name} is {_MAX_DEPTH} \\input deep")
-        if len(files[name]) > MAX_CHARS:
-            raise PaperError(
-                f"{name} is too large to be a paper.", f"{len(files[name])} bytes, {MAX_CHARS} are allowed"
-            )
-        text = clean(decode(files[name]))
-        total += len(text)
-        if total > MAX_CHARS:
-            raise PaperError("The LaTeX source is too large.", f"over {MAX_CHARS} characters once inputs are in place")
-        if stack and "\\begin{document}" in text:
-            text = text.split("\\begin{document}", 1)[1].split("\\end{document}", 1)[0]
-        flat: str = _INPUT.sub(lambda match: put(match, (*stack, name)), text)
-        return flat
-
-    def put(match: re.Match[str], stack: tuple[str, ...]) -> str:
-        target = (match[1] if match[1] is not None else match[2] or "").strip().strip('"')
-        for base in (folder, PurePosixPath(stack[-1]).parent):
-            for suffix in ("", ".tex"):
-                name = by_name.get(_normal(base / (target + suffix)))
-                if name is not None:
-                    return read(name, stack)
-        # Archives are often packed flat: a file of that name in another folder is the one that was meant.
-        stem = PurePosixPath(target).name.removesuffix(".tex") + ".tex"
-        same = [name for name in files if PurePosixPath(name).name == stem]
-        if len(same) == 1:
-            return read(same[0], stack)
-        if target and "#" not in target:
-            warnings.append(f"{stack[-1]}: \\input{{{target}}} is not among the files")
-        return ""
-
-    return read(main, ()), warnings
-
-
-def _normal(path: PurePosixPath) -> str:
-    parts: list[str] = []
-    for part in path.parts:
-        if part == "..":
-            if parts:
-                parts.pop()
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts)
 
 
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)

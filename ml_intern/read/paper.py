@@ -54,11 +54,13 @@ class Table(_Part):
 
 
 class Paragraph(_Part):
-    """Running text, folded (ligatures, hyphenation, spaces). Anchor like `sec:3.2/par:1`."""
+    """Running text, folded (ligatures, hyphenation, spaces). Anchor like `sec:3.2/par:1`. `doubtful` are the numbers in
+    it, as printed, that may have been misread."""
 
     anchor: str
     text: str
     page: int | None = None
+    doubtful: tuple[str, ...] = ()
 
 
 class Section(_Part):

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 LIGATURES = str.maketrans({"ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff", "ﬃ": "ffi", "ﬄ": "ffl", "\u00ad": "", "\x02": ""})
@@ -21,8 +23,11 @@ _FOLDED = {
 _MATH_ITALIC = dict(enumerate("αβγδεζηθικλμνξπρστυφχψω", start=0x0B))
 _MARKS = frozenset("*†‡§¶")
 _SPACES = frozenset((0, 9, 10, 12, 13, 32, 0xA0))
+_BROKEN = frozenset((2, 0xFFFE))  # a hyphen that breaks a word at a line's end; no line's end follows it in the text
 _MAX_CHARS = 20_000
 _MAX_OBJECTS = 20_000
+_MAX_SMALL, _MAX_ENDS = 500, 60  # small words that are looked at, and points around each
+_BOLD = re.compile(rb"bold|black|heavy|medi(?!um)|cmbx|sfbx|-b(?:[^a-z]|$)", re.IGNORECASE)
 _GLUED = 0.2  # of the size: a wider gap parts two words even without a space
 _LEVEL = 0.08  # of the size: what is raised by less stands on the baseline
 _RAISED = 0.15  # of the size: what is raised by more, and smaller, is a superscript
@@ -32,7 +37,7 @@ _RAISED = 0.15  # of the size: what is raised by more, and smaller, is a supersc
 class Word:
     """A word as set: `text` with ^ and _ before what is raised or lowered, its left and right ends, its baseline,
     its font size. `doubtful` when digits are raised or small by so little that it may be a superscript or not.
-    `chars` are the indices of its characters in the page's text."""
+    `chars` are the indices of its characters in the page's text; `begins` when a line of that text begins with it."""
 
     text: str
     x0: float
@@ -41,6 +46,7 @@ class Word:
     size: float
     chars: tuple[int, ...] = ()
     doubtful: bool = False
+    begins: bool = False
 
     @property
     def top(self) -> float:
@@ -62,7 +68,8 @@ class Rule(NamedTuple):
 @dataclass(frozen=True)
 class PageContent:
     """One page (`number` counts from 1). `sideways` are words that are printed turned, as runs of characters.
-    `labels` holds the first character of every "Table" that is set in another font than what follows its number."""
+    `labels` holds the first character of every "Table" that is set in another font than what follows its number,
+    `bold` that of every bold word that begins or ends a line or stands after a wide space."""
 
     number: int
     width: float
@@ -72,6 +79,7 @@ class PageContent:
     across: tuple[Rule, ...] = ()
     upright: tuple[Rule, ...] = ()
     labels: frozenset[int] = frozenset()
+    bold: frozenset[int] = frozenset()
 
 
 class _Char(NamedTuple):
@@ -82,6 +90,7 @@ class _Char(NamedTuple):
     y: float
     size: float
     spaced: bool  # a space stands before it
+    begins: bool  # a line's end stands before it
     turned: bool
 
 
@@ -100,7 +109,18 @@ def page_content(page: Any, textpage: Any, number: int) -> PageContent | None:
         for word, after in zip(words, words[2:], strict=False)
         if word.text.lower() in ("table", "tab.") and _font(textpage, word) != _font(textpage, after)
     )
-    return PageContent(number, width, height, tuple(words), sideways, tuple(across), tuple(upright), labels)
+    bold = frozenset(word.chars[0] for word in _ends(words) if _BOLD.search(_font(textpage, word)))
+    return PageContent(number, width, height, tuple(words), sideways, tuple(across), tuple(upright), labels, bold)
+
+
+def _ends(words: Sequence[Word]) -> Iterator[Word]:
+    """Words that begin or end a line, or stand beside a wide space in it."""
+    for before, word in pairwise(words):
+        if word.begins or word.x0 - before.x1 > max(word.size, before.size):
+            yield before
+            yield word
+    yield from words[:1]
+    yield from words[-1:]
 
 
 def _font(textpage: Any, word: Word) -> bytes:
@@ -116,21 +136,45 @@ def _chars(textpage: Any) -> Iterator[_Char]:
 
     x, y = ctypes.c_double(), ctypes.c_double()
     matrix, box = raw.FS_MATRIX(), raw.FS_RECTF()
-    spaced = False
-    for index in range(textpage.count_chars()):
-        code = raw.FPDFText_GetUnicode(textpage, index)
+    spaced = begins = turned = False
+    size = height = last_top = last_bottom = slack = 0.0
+    box_of, page = raw.FPDFText_GetLooseCharBox, textpage.raw
+    for index, code in _codes(textpage):
         if code in _SPACES:
             spaced = True
+            begins |= code in (10, 13)
             continue
-        raw.FPDFText_GetCharOrigin(textpage, index, x, y)
-        raw.FPDFText_GetLooseCharBox(textpage, index, box)
-        raw.FPDFText_GetMatrix(textpage, index, matrix)
-        scale = math.sqrt(abs(matrix.a * matrix.d - matrix.b * matrix.c)) or 1.0
-        size = raw.FPDFText_GetFontSize(textpage, index) * scale
-        turned = abs(matrix.b) > 0.5 * abs(matrix.a)
-        text = _FOLDED.get(code) or _text(textpage, index, code)
-        yield _Char(index, text, box.left, box.right, y.value, max(size, 0.1), spaced, turned)
-        spaced = False
+        box_of(page, index, box)
+        top, bottom = box.top, box.bottom
+        # The box is as high as the font, nearly: where it is as before, the baseline, size and direction are too.
+        if not (-slack < top - last_top < slack and -slack < bottom - last_bottom < slack):
+            raw.FPDFText_GetCharOrigin(page, index, x, y)
+            raw.FPDFText_GetMatrix(page, index, matrix)
+            scale = math.sqrt(abs(matrix.a * matrix.d - matrix.b * matrix.c)) or 1.0
+            size = max(raw.FPDFText_GetFontSize(page, index) * scale, 0.1)
+            turned = abs(matrix.b) > 0.5 * abs(matrix.a)
+            height, last_top, last_bottom, slack = y.value, top, bottom, 0.02 * (top - bottom)
+        text = _FOLDED.get(code) or (chr(code) if 0x20 < code < 0xD800 else _text(textpage, index, code))
+        yield _Char(index, text, box.left, box.right, height, size, spaced, begins, turned)
+        spaced, begins = False, code in _BROKEN
+
+
+def _codes(textpage: Any) -> Iterator[tuple[int, int]]:
+    """(index, code) of every character; of one beyond the basic plane, which the text has as two, the first index."""
+    import pypdfium2.raw as raw
+
+    count = textpage.count_chars()
+    units = (ctypes.c_ushort * (count + 1))()
+    if raw.FPDFText_GetText(textpage, 0, count, units) == count + 1:
+        codes = list(units[:count])
+    else:
+        codes = [raw.FPDFText_GetUnicode(textpage, index) for index in range(count)]
+    for index, code in enumerate(codes):
+        if 0xDC00 <= code < 0xE000 and index and 0xD800 <= codes[index - 1] < 0xDC00:
+            continue
+        if 0xD800 <= code < 0xDC00 and index + 1 < count and 0xDC00 <= codes[index + 1] < 0xE000:
+            code = 0x10000 + ((code - 0xD800) << 10) + (codes[index + 1] - 0xDC00)
+        yield index, code
 
 
 def _text(textpage: Any, index: int, code: int) -> str:
@@ -157,7 +201,8 @@ class _Open:
     doubtful: bool = False
 
     def word(self, x0: float) -> Word:
-        return Word(self.text, x0, self.x1, self.base.y, self.base.size, tuple(self.chars), self.doubtful)
+        base = self.base
+        return Word(self.text, x0, self.x1, base.y, base.size, tuple(self.chars), self.doubtful, base.begins)
 
 
 def _words(chars: Sequence[_Char]) -> Iterator[Word]:
@@ -165,6 +210,13 @@ def _words(chars: Sequence[_Char]) -> Iterator[Word]:
     current: _Open | None = None
     start = 0.0
     for char in chars:
+        if current and current.level == 0 and not char.spaced and _goes_on(current, char):
+            current.text += char.text
+            current.last = char
+            current.chars.append(char.place)
+            if char.x1 > current.x1:
+                current.x1 = char.x1
+            continue
         level = _level(current, char) if current else None
         if current is None or level is None:
             if current:
@@ -176,10 +228,17 @@ def _words(chars: Sequence[_Char]) -> Iterator[Word]:
         current.doubtful |= _glued(current, char, level)
         current.text += char.text
         current.level, current.last = level, char
-        current.x1 = max(current.x1, char.x1)
+        if char.x1 > current.x1:
+            current.x1 = char.x1
         current.chars.append(char.place)
     if current:
         yield current.word(start)
+
+
+def _goes_on(current: _Open, char: _Char) -> bool:
+    """What is so for most characters, and quickly told: the next one on the same baseline, as large."""
+    base = current.base
+    return char.y == base.y and char.size == base.size and -0.6 < (char.x0 - current.x1) / base.size <= _GLUED
 
 
 def _level(current: _Open, char: _Char) -> int | None:
@@ -219,20 +278,36 @@ def _attached(words: list[Word]) -> list[Word]:
         return words
     sizes = sorted(word.size for word in words)
     body = sizes[len(sizes) // 2]
-    small = [word for word in words if word.size < 0.85 * body]
-    kept = {id(word): word for word in words}
-    for word in small[:500]:
-        for base in list(kept.values()):
-            near = -0.05 * base.size <= word.x0 - base.x1 <= 0.12 * base.size
-            rise = (word.y - base.y) / base.size
-            if near and word.size < 0.85 * base.size and (_RAISED < rise < 0.6 or -0.45 < rise < -_LEVEL):
-                mark = "" if word.text[0] in _MARKS or word.text[0] == "±" else "^" if rise > 0 else "_"
-                joined = replace(base, text=base.text + mark + word.text, x1=word.x1, chars=base.chars + word.chars)
-                key = next(key for key, value in kept.items() if value is base)
-                kept[key] = joined
-                del kept[id(word)]
-                break
-    return list(kept.values())
+    kept: list[Word | None] = list(words)
+    by_end: dict[int, list[int]] = {}
+    for place, word in enumerate(words):
+        by_end.setdefault(round(word.x1), []).append(place)
+    small = [place for place, word in enumerate(words) if word.size < 0.85 * body][:_MAX_SMALL]
+    for place in small:
+        raised = kept[place]
+        if raised is None:
+            continue
+        near = range(round(raised.x0 - 0.12 * sizes[-1]) - 1, round(raised.x0 + 0.05 * sizes[-1]) + 2)
+        for other in sorted(found for end in near[:_MAX_ENDS] for found in by_end.get(end, ())):
+            base = kept[other]
+            if base is None or not _carries(base, raised):
+                continue
+            mark = "" if raised.text[0] in _MARKS or raised.text[0] == "±" else "^" if raised.y > base.y else "_"
+            kept[other] = replace(
+                base, text=base.text + mark + raised.text, x1=raised.x1, chars=base.chars + raised.chars
+            )
+            by_end.setdefault(round(raised.x1), []).append(other)
+            kept[place] = None
+            break
+    return [word for word in kept if word is not None]
+
+
+def _carries(base: Word, word: Word) -> bool:
+    """Whether `word` is a superscript or a subscript of `base`."""
+    if word.size >= 0.85 * base.size or not -0.05 * base.size <= word.x0 - base.x1 <= 0.12 * base.size:
+        return False
+    rise = (word.y - base.y) / base.size
+    return _RAISED < rise < 0.6 or -0.45 < rise < -_LEVEL
 
 
 def _sideways(chars: Sequence[_Char]) -> Iterator[Word]:
@@ -244,7 +319,7 @@ def _sideways(chars: Sequence[_Char]) -> Iterator[Word]:
             text = "".join(part.text for part in run)
             low = min(part.y for part in run)
             ends = min(part.x0 for part in run), max(part.x1 for part in run)
-            yield Word(text, *ends, low, last.size, tuple(part.place for part in run))
+            yield Word(text, *ends, low, last.size, tuple(part.place for part in run), False, run[0].begins)
             run = []
         if char:
             run.append(char)

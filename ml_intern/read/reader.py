@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ml_intern.config import Config
 from ml_intern.errors import PaperError
 from ml_intern.read.archive import MAX_BYTES, MAX_MEMBERS, is_archive, unpack
-from ml_intern.read.fetch import Downloader, Metadata, arxiv_metadata, arxiv_pdf, arxiv_source
+from ml_intern.read.fetch import DAY, Downloader, Metadata, arxiv_file, arxiv_metadata
 from ml_intern.read.latex import read_latex
-from ml_intern.read.latex_source import named_inputs
+from ml_intern.read.latex_inputs import named_inputs
 from ml_intern.read.locate import Locator, locate
 from ml_intern.read.paper import Paper, Source
 
@@ -28,24 +30,49 @@ def read_paper(typed: str, config: Config, read_pdf: PdfReader) -> Paper:
         case "arxiv":
             return _from_arxiv(locator, config, read_pdf)
         case "url":
-            return _from_bytes(Downloader(config).get(locator.value, locator.value), locator, read_pdf)
+            return _from_url(locator, config, read_pdf)
         case "folder":
             return _from_folder(Path(locator.value), locator)
         case "file":
             return _from_file(Path(locator.value), locator, read_pdf)
 
 
+def _from_url(locator: Locator, config: Config, read_pdf: PdfReader) -> Paper:
+    downloader = Downloader(config)
+    opened = downloader.get(locator.value, locator.value, lambda data: _opened(data, locator), keep=DAY)
+    return _warned(_from_opened(opened, locator, read_pdf), downloader.notes)
+
+
 def _from_arxiv(locator: Locator, config: Config, read_pdf: PdfReader) -> Paper:
     """Metadata, then the e-print, then the PDF where the e-print is none or cannot be read."""
     downloader = Downloader(config)
     metadata = arxiv_metadata(downloader, config, locator.value)
+
+    def read(kind: Literal["e-print", "pdf"]) -> Paper:
+        opened = arxiv_file(downloader, config, kind, metadata.id, lambda data: _opened(data, locator))
+        return _from_opened(opened, locator, read_pdf, metadata.id)
+
     try:
-        paper = _from_bytes(arxiv_source(downloader, config, locator.value), locator, read_pdf, metadata.id)
-    except PaperError as error:
-        paper = _from_bytes(arxiv_pdf(downloader, config, locator.value), locator, read_pdf, metadata.id)
-        warning = f"read from the PDF, since the source could not be used: {error.what} {error.why}".strip()
-        paper = paper.model_copy(update={"warnings": (warning, *paper.warnings)})
-    return _with_metadata(paper, metadata)
+        paper = read("e-print")
+    except PaperError as source:
+        try:
+            paper = read("pdf")
+        except PaperError as pdf:
+            raise PaperError(
+                f"Neither the source nor the PDF of arXiv {metadata.id} could be used.",
+                f"{_said(source)} {_said(pdf)}",
+                pdf.next or source.next,
+            ) from None
+        paper = _warned(paper, [f"read from the PDF, since the source could not be used: {_said(source)}"])
+    return _with_metadata(_warned(paper, downloader.notes), metadata)
+
+
+def _said(error: PaperError) -> str:
+    return " ".join(part.rstrip(".") + "." for part in (error.what, error.why) if part)
+
+
+def _warned(paper: Paper, warnings: Sequence[str]) -> Paper:
+    return paper.model_copy(update={"warnings": (*warnings, *paper.warnings)})
 
 
 def _with_metadata(paper: Paper, metadata: Metadata) -> Paper:
@@ -73,7 +100,7 @@ def _from_file(path: Path, locator: Locator, read_pdf: PdfReader) -> Paper:
         if b"\\documentclass" in data or b"\\begin{document}" in data:
             files["00README.txt"] = path.name.encode()
         return read_latex(files, _source("latex", locator, data))
-    return _from_bytes(data, locator, read_pdf)
+    return _from_opened(_opened(data, locator), locator, read_pdf)
 
 
 def _with_inputs(main: Path, data: bytes) -> dict[str, bytes]:
@@ -116,15 +143,33 @@ def _text_files(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def _from_bytes(data: bytes, locator: Locator, read_pdf: PdfReader, arxiv_id: str = "") -> Paper:
+@dataclass(frozen=True)
+class _Opened:
+    """What was given or downloaded, and the files in it; None where it is a PDF."""
+
+    data: bytes
+    files: dict[str, bytes] | None
+
+
+def _opened(data: bytes, locator: Locator) -> _Opened:
+    """Raises PaperError for what is neither a PDF nor LaTeX, and for an archive that does not unpack."""
     name = Path(locator.value).name or locator.value
     if data[:1024].lstrip().startswith(b"%PDF-"):
-        return read_pdf(data, _source("pdf", locator, data, arxiv_id))
+        return _Opened(data, None)
     if name.lower().endswith(".pdf") and not is_archive(data):
         raise PaperError(f"{name} is not a PDF.", "it does not begin with %PDF-", "Download it again.")
-    if data[:15].lstrip().lower().startswith((b"<!doctype", b"<html")):
+    if data[:1024].lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise PaperError(f"{name} is a web page, not a paper.", next="Give the URL of the PDF or of the source.")
-    return read_latex(unpack(data, name), _source("latex", locator, data, arxiv_id))
+    files = unpack(data, name)
+    if not is_archive(data) and b"\\" not in data:
+        raise PaperError(f"{name} is no paper.", "it is neither a PDF nor an archive, and holds no LaTeX")
+    return _Opened(data, files)
+
+
+def _from_opened(opened: _Opened, locator: Locator, read_pdf: PdfReader, arxiv_id: str = "") -> Paper:
+    if opened.files is None:
+        return read_pdf(opened.data, _source("pdf", locator, opened.data, arxiv_id))
+    return read_latex(opened.files, _source("latex", locator, opened.data, arxiv_id))
 
 
 def _source(kind: str, locator: Locator, data: bytes, arxiv_id: str = "") -> Source:

@@ -10,13 +10,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from ml_intern.errors import MlInternError
-from ml_intern.plan.plan import Scale
+from ml_intern.plan.plan import Scale, Seeds
 
 SCRIPTS = ("data.py", "train.py", "predict.py")
 
 
 class ClaimPattern(BaseModel):
-    """A kind of sentence that makes a claim. `tests` are ClaimTests without their claim; none, with `untested` why."""
+    """A kind of sentence that makes a claim. `tests` are ClaimTests without their claim; none, with `untested` why.
+    Of the paper they say nothing: which one makes the claim is not known here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +29,6 @@ class ClaimPattern(BaseModel):
     baseline: str = ""
     metric: str
     higher_is_better: bool
-    conditions: dict[str, str] = {}
     tests: tuple[dict[str, Any], ...] = ()
     untested: str = ""
 
@@ -38,10 +38,18 @@ class ClaimPattern(BaseModel):
         re.compile(value, re.IGNORECASE)
         return value
 
+    @field_validator("tests")
+    @classmethod
+    def _leaves_the_paper_to_speak(cls, tests: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        if any("paper_effect" in test for test in tests):
+            raise ValueError("what a paper says comes from the paper at hand, never from a recipe: no paper_effect")
+        return tests
+
 
 class Recipe(BaseModel):
     """recipe.yaml. `subject`: patterns that must all stand in a paper's text. `files`: name in the experiment to path
-    from the recipe's folder. `experiment`: a plan's Experiment without tests; `scales` overrides parts of it."""
+    from the recipe's folder. `experiment`: a plan's Experiment without tests; `scales` overrides parts of it. In its
+    scale_factors and deviations numbers stand as `{steps}`: they are those of the settings at each scale."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,13 +68,38 @@ class Recipe(BaseModel):
 
     def at(self, scale: Scale) -> dict[str, Any]:
         """The experiment at a scale. Raises KeyError where the recipe has no such scale."""
-        return merged(self.experiment, self.scales[scale])
+        found = merged(self.experiment, self.scales[scale])
+        numbers = _numbers(found, scale)
+        found["scale_factors"] = found["scale_factors"].format_map(numbers)
+        found["deviations"] = [deviation.format_map(numbers) for deviation in found["deviations"]]
+        return found
 
     def page(self) -> str:
-        return (self.folder / "README.md").read_text(encoding="utf-8")
+        """What it tests and on what, and its scales."""
+        page = (self.folder / "README.md").read_text(encoding="utf-8").rstrip()
+        lines = [f"How it differs from a paper: {'; '.join(self.at('small')['deviations'])}.", "", "Scales:", ""]
+        for scale in self.scales:
+            found = self.at(scale)
+            seeds = Seeds.model_validate(found["seeds"])
+            more = f", {seeds.extra} more if a claim stays open" if seeds.extra else ""
+            run = f"about {found['expected_seconds']:,} s for a run"
+            lines.append(f"- {scale}: {found['scale_factors']}; {seeds.confirm} seeds{more}; {run}")
+        return "\n".join([page, "", *lines, ""])
 
     def script(self, name: str) -> str:
         return (self.folder / self.files[name]).read_text(encoding="utf-8")
+
+
+def _numbers(experiment: dict[str, Any], scale: Scale) -> dict[str, Any]:
+    """What a text about the experiment may name: its settings as they are trained with, those of its data, `training`
+    (the share of the rows) and `variants` (name to settings)."""
+    data = experiment["data"]
+    numbers = {**data.get("settings", {}), **experiment["settings"]}
+    if scale == "smoke":
+        numbers |= experiment["smoke"]
+    if data["split"] != "given":
+        numbers["training"] = 1 - data["validation"] - data["test"]
+    return numbers | {"variants": {one["name"]: one["settings"] for one in experiment["variants"]}}
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,16 @@ from ml_intern.llm.protocol import Message, Reply, Request, ToolCall
 from ml_intern.plan.folding import fold, sentences
 from ml_intern.plan.plan import Scale
 from ml_intern.recipes.book import ClaimPattern, Recipe, load_book
+from ml_intern.recipes.negation import asserts
 
 _PART = re.compile(r"^\[(?P<anchor>(?:sec|tab|fig|note):[^\]\n]*)\] (?P<text>.*)$", re.MULTILINE)
 _JSON = re.compile(r"^```json (?P<name>[\w-]+)\n(?P<body>.*?)\n```$", re.MULTILINE | re.DOTALL)
+
+_CONSTANTS = ("minimal_effect", "margin", "floor")
+_FIXED = (
+    "minimal effects, margins and floors are constants of the recipe, the same for whatever paper makes the claim; "
+    "they are not derived from this paper's numbers"
+)
 
 
 class RecipesModel:
@@ -44,6 +51,8 @@ class RecipesModel:
                 return _answer(self._claims(prompt))
             case "plan":
                 return _answer(self._plan(prompt))
+            case "review":
+                return _answer({"decision": "continue", "reason": "a recipe's plan stands as it is"})
         if request.tools:
             return self._build(request.messages, prompt)
         return Reply(content=_discussion(prompt))
@@ -77,6 +86,9 @@ class RecipesModel:
             else:
                 experiment = experiments.setdefault(recipe.id, {**recipe.at(scale), "recipe": recipe.id, "tests": []})
                 experiment["tests"] += [{**test, "claim": claim["id"]} for test in pattern.tests]
+        for experiment in experiments.values():
+            if any(name in test for test in experiment["tests"] for name in _CONSTANTS):
+                experiment["deviations"] = [*experiment["deviations"], _FIXED]
         return {"experiments": list(experiments.values()), "left_out": left_out}
 
     def _build(self, messages: tuple[Message, ...], prompt: str) -> Reply:
@@ -102,7 +114,7 @@ class RecipesModel:
 def _first_match(pattern: ClaimPattern, parts: list[tuple[str, str]]) -> tuple[str, str] | None:
     for anchor, text in parts:
         for sentence in sentences(text):
-            if re.search(pattern.pattern, sentence, re.IGNORECASE):
+            if asserts(pattern.pattern, sentence):
                 return anchor, sentence
     return None
 
@@ -119,7 +131,6 @@ def _proposal(recipe: Recipe, pattern: ClaimPattern, anchor: str, sentence: str)
         "metric": pattern.metric,
         "higher_is_better": pattern.higher_is_better,
         "numbers": [{"text": number, "anchor": anchor} for number in dict.fromkeys(numbers)],
-        "conditions": pattern.conditions,
         "subject": f"{recipe.id}/{pattern.id}",
     }
 

@@ -1,7 +1,9 @@
 """Hostile and broken papers: an error that says what and where, in bounded time and memory, and nothing written."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import resource
 import subprocess
@@ -44,6 +46,19 @@ def zipped(name: str, content: bytes) -> bytes:
     return out.getvalue()
 
 
+def packed(compress: Callable[[bytes], bytes], size: int) -> bytes:
+    """A tar, compressed, whose pax header (which tarfile reads whole) is `size` zero bytes long."""
+    header = tarfile.TarInfo("././@PaxHeader")
+    header.type, header.size = tarfile.XHDTYPE, size
+    return compress(header.tobuf(tarfile.USTAR_FORMAT) + bytes(size) + gzip.decompress(tar(MAIN)))
+
+
+def damaged(data: bytes) -> bytes:
+    """With its middle overwritten."""
+    middle = len(data) // 2
+    return data[: middle - 20] + bytes(40) + data[middle + 20 :]
+
+
 MAIN = ("main.tex", (BODY % "Words.").encode())
 ARCHIVES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "parent": ("a.tar.gz", lambda: tar(("../evil.tex", b"x")), "points outside it"),
@@ -57,6 +72,12 @@ ARCHIVES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "zip bomb": ("a.zip", lambda: zipped("main.tex", b"\0" * 120_000_000), "bomb"),
     "zip parent": ("a.zip", lambda: zipped("../../evil.tex", b"x"), "points outside it"),
     "cut": ("a.tar.gz", lambda: tar(MAIN)[:60], "not a whole archive"),
+    "xz bomb": ("a.tar.xz", lambda: packed(lambda data: lzma.compress(data, preset=0), 120_000_000), "bomb"),
+    "bzip2 bomb": ("a.tar.bz2", lambda: packed(lambda data: bz2.compress(data, 1), 60_000_000), "bomb"),
+    "damaged xz": ("a.tar.xz", lambda: damaged(lzma.compress(os.urandom(5_000))), "not a whole archive"),
+    "damaged bzip2": ("a.tar.bz2", lambda: damaged(bz2.compress(os.urandom(5_000))), "not a whole archive"),
+    "cut xz": ("a.tar.xz", lambda: lzma.compress(os.urandom(5_000))[:-900], "not a whole archive"),
+    "cut bzip2": ("a.tar.bz2", lambda: bz2.compress(os.urandom(5_000))[:-900], "not a whole archive"),
     "no LaTeX": ("a.tar.gz", lambda: tar(("notes.txt", b"nothing")), ".tex"),
     "empty": ("a.tar.gz", lambda: b"", "empty"),
 }
@@ -167,6 +188,15 @@ def test_an_archive_under_a_wrong_name_is_read_by_what_it_is(tmp_path: Path) -> 
     path = tmp_path / "paper.pdf"
     path.write_bytes(tar(MAIN))
     assert read(path, tmp_path / "home").returncode == 0
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])
+def test_an_archive_of_bzip2_or_xz_is_read(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "paper.tar.packed"
+    path.write_bytes(compress(gzip.decompress(tar(MAIN))))
+    done = read(path, tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    assert "sec:1" in done.stdout
 
 
 def test_utf_16_is_read_by_its_mark(tmp_path: Path) -> None:

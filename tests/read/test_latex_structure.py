@@ -6,6 +6,7 @@ import pytest
 
 from ml_intern.errors import MlInternError, PaperError
 from ml_intern.read.latex import read_latex
+from ml_intern.read.paper import Paper
 from tests.read.snippet import SOURCE, latex, prose, shown
 
 
@@ -145,6 +146,10 @@ def test_two_readings_give_the_same_anchors() -> None:
 
 HOSTILE = {
     "conditions in conditions": r"\iftrue ",
+    "switches never closed": r"\newif\ifa\ifa ",
+    "switches in switches": r"\newif\ifa\ifa x\else ",
+    "switches": r"\newif\ifa\atrue\ifa{\afalse\ifa x\fi}\else y\fi",
+    "groups never closed": r"{ \begin{x}\def\a{\a}",
     "options never closed": r"\foo[",
     "headings never closed": r"\section[",
     "environments never closed": r"\begin{align}x",
@@ -164,3 +169,75 @@ def test_ten_thousand_of_anything_are_read_or_refused_in_seconds(name: str) -> N
 def test_braces_that_no_person_would_open_are_refused() -> None:
     with pytest.raises(PaperError, match="braces"):
         latex("{" * 1000)
+
+
+def inputs(main: str, **files: str) -> Paper:
+    """A paper of files whose names have `__` for a dot and `___` for a slash."""
+    names = {name.replace("___", "/").replace("__", "."): text.encode() for name, text in files.items()}
+    return read_latex({"main.tex": main.encode(), **names}, SOURCE)
+
+
+BODY = r"\begin{document}Our %s wins.\end{document}"
+
+
+@pytest.mark.parametrize(
+    ("preamble", "name", "text"),
+    [
+        (r"\documentclass{article}\usepackage[draft]{amsmath, my}", "my__sty", r"\newcommand{\method}{SuperNet}"),
+        (r"\documentclass[11pt]{my}", "my__cls", r"\LoadClass{article}\newcommand{\method}{SuperNet}"),
+        (
+            r"\documentclass{article}\usepackage{my}",
+            "my__sty",
+            r"\def\@inner#1{\def\method{No}}\newcommand\method[1][Super]{#1Net}\def\title@x{\relax}",
+        ),
+        (
+            r"\documentclass{article}\usepackage{style/my}",
+            "style___my__sty",
+            r"\newif\iflong\longtrue\newcommand{\method}{\iflong SuperNet\else SN\fi}",
+        ),
+    ],
+)
+def test_macros_of_the_papers_own_packages_and_classes_are_expanded(preamble: str, name: str, text: str) -> None:
+    assert prose(inputs(preamble + BODY % r"\method{}", **{name: text})) == "Our SuperNet wins."
+
+
+def test_inner_code_of_a_style_is_not_run_and_and_still_parts_authors() -> None:
+    paper = inputs(
+        r"\documentclass{article}\usepackage{conf}\author{Ada A \And Bea B}" + BODY % r"\textbf{net}",
+        conf__sty=r"\def\And{nobody}\renewcommand{\textbf}[1]{\@gone}\def\x{\hskip 1em\@y}",
+    )
+    assert prose(paper) == "Our net wins."
+    assert paper.authors == ("Ada A", "Bea B")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        r"\input{sections/intro}",
+        r"\import{sections/}{intro}",
+        r"\subimport{sections}{intro.tex}",
+        r"\subfile{sections/intro}",
+        r"\newcommand{\sec}[1]{\input{sections/#1}}\sec{intro}",
+        r"\newcommand{\sec}[1]{\input{sections/#1}}\input{all}",
+    ],
+)
+def test_every_way_to_input_a_file_reads_it(asked: str) -> None:
+    main = r"\documentclass{article}\begin{document}Start %s End\end{document}"
+    intro = r"\documentclass[../main]{subfiles}\begin{document}the words\end{document}"
+    paper = inputs(main % asked, sections___intro__tex=intro, all__tex=r"\sec{intro}" if "all" in asked else "")
+    assert prose(paper).split() == ["Start", "the", "words", "End"]
+    assert not paper.warnings
+
+
+def test_an_input_made_by_a_macro_that_is_not_there_is_named() -> None:
+    paper = latex(r"\newcommand{\sec}[1]{\input{sections/#1}}\sec{intro}")
+    assert paper.warnings == (r"main.tex: \input{sections/intro} is not among the files",)
+
+
+def test_files_that_are_never_read_are_named_unless_they_are_leftovers() -> None:
+    words = "Some words of the method that nobody would want to miss here. " * 4
+    paper = latex(
+        "Words.", "", method__tex=words, empty__tex="% " + words, old_intro__tex=words, cover_letter__tex=words
+    )
+    assert paper.warnings == ("1 .tex file was never read: method.tex",)
+    assert "2 .tex files were never read" in latex("Words.", "", a__tex=words, b__tex=words).warnings[0]

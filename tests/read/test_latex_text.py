@@ -44,6 +44,60 @@ def test_text_that_is_switched_off_is_not_read(source: str, text: str) -> None:
     assert shown(source) == text
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        # Set after the macro that asks, and set again.
+        (r"\newif\ifdraft \newcommand{\note}[1]{\ifdraft[#1]\fi}\drafttrue A\note{b}\draftfalse C\note{d}.", "A[b]C."),
+        (r"\newif\ifa\newif\ifb\atrue \ifa A\ifb B\else b\fi\else a\ifb B\fi\fi.", "Ab."),
+        # What LaTeX and packages ask is counted inside what is turned off, and nothing that merely begins so.
+        (r"A.\iffalse \if@twocolumn b\else c\fi d\ifpdf e\fi f\fi G.", "A.G."),
+        (r"\newif\ifx@y A.\ifx@y b $c \iff d$ \ifthenelse{e}{f}{g} h\fi I.", "A.I."),
+        (r"A.\let\ifdraft\iffalse B.\ifdraft c\fi D.", "A.B.D."),
+        (r"\let\ifdraft=\iftrue A.\ifdraft B.\else c\fi", "A.B."),
+        (r"\newif\ifdraft {\drafttrue \ifdraft A.\fi}\ifdraft b\fi C.", "A.C."),
+        # etoolbox, ifthen, comment, environ.
+        (r"\newtoggle{d}\iftoggle{d}{a}{B.}\toggletrue{d}\iftoggle{d}{C.}{d}", "B.C."),
+        (r"\newbool{d}\setbool{d}{true}\ifbool{d}{A.}{b}\ifd C.\fi\notbool{d}{e}{F.}", "A.C.F."),
+        (r"\newboolean{d}\ifthenelse{\boolean{d}}{a}{B.}\ifthenelse{\not\boolean{d}}{C.}{d}", "B.C."),
+        ("\\excludecomment{note}A.\\begin{note}We gain 9.9 points.\\end{note} B.", "A. B."),
+        (r"\NewEnviron{old}{}A.\begin{old}b\end{old}\NewEnviron{new}{\BODY}\begin{new}C.\end{new}", "A.C."),
+    ],
+)
+def test_switches_are_what_they_were_set_to_where_the_text_has_come_to(source: str, text: str) -> None:
+    assert shown(source).replace(" ", "") == text.replace(" ", "")
+
+
+def test_switches_are_those_of_the_paper_whatever_file_they_stand_in() -> None:
+    files = {"switches__tex": r"\newif\ifdraft", "set__tex": r"\drafttrue", "part__tex": r"\ifdraft A.\else b\fi"}
+    assert shown(r"\input{part}", preamble=r"\input{switches}\input{set}", **files) == "A."
+    assert shown(r"\input{part}", preamble=r"\input{switches}", **files) == "b"
+    assert shown(r"A.\iffalse b\input{part} C.", part__tex=r"c\fi") == "A. C."
+
+
+def test_what_a_condition_turns_off_is_read_with_a_warning_where_it_never_ends() -> None:
+    paper = latex(r"A.\iffalse B.")
+    assert prose(paper) == "A.B."
+    assert paper.warnings == ("A \\iffalse is never closed; what stands after it was read.",)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (r"\def\a{A} {\def\a{B} \a} \a", "B A"),
+        (r"\def\a{A} {\gdef\a{B}} \a {\global\long\def\a{C}} \a", "B C"),
+        (r"\newcommand{\a}{A} \begin{center}\renewcommand{\a}{B}\a \end{center}\a", "B A"),
+        (r"\def\a{A}\begingroup\def\a{B}\bgroup\def\a{C}\a\egroup\a\endgroup\a", "CBA"),
+        (r"\newenvironment{e}{\def\a{B}}{\a} \def\a{A}\begin{e}b\end{e}\a", "bBA"),
+        # Braces round an argument are none of these: what a command does with them may hold for good.
+        (r"\AtBeginDocument{\newcommand{\a}{A}}\a", "A"),
+        (r"\foo[x]{y}{\def\a{A}}\a", "yA"),
+    ],
+)
+def test_a_definition_holds_until_its_group_ends(source: str, text: str) -> None:
+    assert shown(source).split() == text.split()
+
+
 def test_a_switched_off_section_or_table_does_not_count() -> None:
     paper = latex(r"\iffalse\section{Old}\begin{table}\caption{x}\end{table}\fi\section{New}x")
     assert [section.anchor for section in paper.sections] == ["sec:1"] and not paper.warnings

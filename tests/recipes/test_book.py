@@ -1,43 +1,22 @@
 """The recipe book: its plans are valid, its patterns find claims, and its scripts do what they are told."""
 
 import hashlib
-import threading
+import json
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from ml_intern.judge.laboratory import Laboratory, Places
-from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.metrics import is_metric
-from ml_intern.plan.claim import Claim
-from ml_intern.plan.plan import Experiment, PaperRef, Plan, Scale
-from ml_intern.recipes.book import Recipe, load_book
-from tests.support.compute import shared_compute, strongest
+from ml_intern.llm.protocol import Message, Request
+from ml_intern.plan.plan import Scale
+from ml_intern.recipes.book import ClaimPattern, Recipe, load_book
+from ml_intern.recipes.player import RecipesModel
+from tests.recipes.bench import as_a_person_gets_it, laboratory, plainly, plan_of
 
 BOOK = load_book()
 RECIPES = pytest.mark.parametrize("recipe", BOOK, ids=lambda recipe: recipe.id)
-
-
-def plan_of(recipe: Recipe, scale: Scale) -> Plan:
-    """The plan that a paper with every claim of the recipe would get."""
-    claims, tests = [], []
-    for number, pattern in enumerate((p for p in recipe.claims if p.tests), start=1):
-        fields = {"id": f"C{number}", "quote": "q", "anchor": "sec:1/par:1", "subject": f"{recipe.id}/{pattern.id}"}
-        fields |= {key: getattr(pattern, key) for key in ("statement", "kind", "method", "metric", "higher_is_better")}
-        claims.append(Claim.model_validate(fields))
-        tests += [{**test, "claim": f"C{number}"} for test in pattern.tests]
-    experiment = Experiment.model_validate({**recipe.at(scale), "tests": tests, "recipe": recipe.id})
-    return Plan(paper=PaperRef(title="t", sha256="0"), scale=scale, claims=tuple(claims), experiments=(experiment,))
-
-
-def laboratory(recipe: Recipe, folder: Path, kind: str) -> Laboratory:
-    plan = plan_of(recipe, "smoke")
-    places = Places(folder / "scripts", folder / "data", folder / "runs", folder / "predictions")
-    places.scripts.mkdir(exist_ok=True)
-    for name in recipe.files:
-        (places.scripts / name).write_text(recipe.script(name), encoding="utf-8")
-    compute, ledger = shared_compute(kind, 1), Ledger(folder / "evidence.jsonl")
-    return Laboratory(plan, plan.experiments[0], places, compute, ledger, threading.Event(), lambda type, data: None)
 
 
 @RECIPES
@@ -46,6 +25,69 @@ def test_every_scale_is_a_valid_experiment_with_metrics_that_the_harness_has(rec
         (experiment,) = plan_of(recipe, scale).experiments
         assert all(is_metric(metric.name) for metric in experiment.all_metrics)
         assert (experiment.seeds.explore, experiment.seeds.extra) == (0, 0) or scale != "smoke"
+
+
+@RECIPES
+def test_there_is_a_smoke_a_small_and_a_paper_scale_each_larger_than_the_one_before(recipe: Recipe) -> None:
+    assert tuple(recipe.scales) == get_args(Scale)
+    sizes = [plan_of(recipe, scale).experiments[0] for scale in get_args(Scale)]
+    assert [one.seeds.confirm for one in sizes] == sorted({one.seeds.confirm for one in sizes})
+    assert [one.settings["steps"] for one in sizes] == sorted({one.settings["steps"] for one in sizes})
+    assert sizes[-1].timeout_seconds >= 4 * sizes[-1].expected_seconds
+
+
+@RECIPES
+def test_what_it_says_of_its_size_is_what_its_scripts_are_given_at_each_scale(recipe: Recipe) -> None:
+    written = "; ".join([recipe.experiment["scale_factors"], *recipe.experiment["deviations"]])
+    bare = re.sub(r"\{.*?\}|8×8", "", written)
+    assert not re.search(r"\d", bare), "a number stands there as {name}, from the settings"
+    for scale in recipe.scales:
+        assert not {"scale_factors", "deviations"} & set(recipe.scales[scale])
+        (experiment,) = plan_of(recipe, scale).experiments
+        trained = experiment.settings | (experiment.smoke if scale == "smoke" else {})
+        assert f"{trained['steps']:,} steps" in experiment.scale_factors
+        assert re.search(rf"\b{trained['layers']} × \d", experiment.scale_factors)
+
+
+@RECIPES
+def test_a_recipe_says_nothing_of_the_paper_that_makes_its_claims(recipe: Recipe) -> None:
+    said = [recipe.experiment["scale_factors"], *recipe.experiment["deviations"], recipe.page()]
+    said += [text for claim in recipe.claims for text in (claim.statement, claim.untested)]
+    names = r"CIFAR|ImageNet|MNIST|STL|WMT|ResNet|the article|the paper (gives|uses)|instead of"
+    assert not [text for text in said if re.search(names, text)]
+    assert any("the paper's own data and model are not used" in text for text in said)
+    pattern = {**recipe.claims[0].model_dump(), "tests": [{"kind": "direction", "paper_effect": "60.3 against 57.8"}]}
+    with pytest.raises(ValueError, match="comes from the paper at hand"):
+        ClaimPattern.model_validate(pattern)
+
+
+def test_a_sum_of_sines_is_extrapolated_only_where_a_paper_claims_it() -> None:
+    assert next(recipe for recipe in BOOK if recipe.id == "periodic-sum").experiment["data"]["settings"][
+        "frequencies"
+    ] == [1.0, 4.0]
+    one = "Only snake is able to capture the periodic behavior of sin(x)."
+    both = "Only snake captures a sum of sines, with its periodic activation."
+    for said, wanted in ((one, False), (both, True)):
+        text = f"[sec:1/par:1] {said}\n[sec:1/par:2] It is a periodic activation."
+        asked = Request(messages=(Message(role="user", content=text),), answer_name="claims")
+        claims = json.loads(RecipesModel().complete(asked).content)["claims"]
+        assert any(claim["subject"] == "periodic-sum/snake-extrapolates-sum" for claim in claims) == wanted
+
+
+def test_numbers_that_the_recipe_fixes_are_said_to_be_its_own() -> None:
+    sentence = (
+        "Single-head attention is 0.9 BLEU worse than the best setting of a Transformer, by multi-head attention."
+    )
+    said = f"[sec:1/par:1] {sentence} It has a positional encoding."
+    model = RecipesModel()
+    found = model.complete(Request(messages=(Message(role="user", content=said),), answer_name="claims"))
+    claims = [{**claim, "id": "C1"} for claim in json.loads(found.content)["claims"]]
+    blocks = {"claims": claims, "situation": {"scale": "paper"}}
+    prompt = "\n".join(f"```json {name}\n{json.dumps(value)}\n```" for name, value in blocks.items())
+    drafted = model.complete(Request(messages=(Message(role="user", content=prompt),), answer_name="plan"))
+    (experiment,) = json.loads(drafted.content)["experiments"]
+    assert experiment["tests"][0]["minimal_effect"] == 0.017
+    assert "constants of the recipe" in experiment["deviations"][-1]
 
 
 @RECIPES
@@ -58,12 +100,14 @@ def test_every_claim_is_tested_or_says_why_not_and_every_recipe_has_a_page(recip
 def test_the_same_seed_trains_the_same_weights_and_another_variant_other_ones(recipe: Recipe, tmp_path: Path) -> None:
     hashes = []
     # In a plain process and in the sandbox that a person gets, warm start and all: the same bytes.
-    for kind, variant in (("none", 0), (strongest(), 0), (strongest(), -1)):
-        lab = laboratory(recipe, tmp_path, kind)
+    for compute, variant in ((plainly(), 0), (as_a_person_gets_it(), 0), (as_a_person_gets_it(), -1)):
+        lab = laboratory(recipe, tmp_path, compute)
         assert "ok in" in lab.smoke(lab.experiment.variants[variant].name)
         weights = max(tmp_path.glob("runs/*/out/model.safetensors"), key=lambda path: path.stat().st_mtime_ns)
         hashes.append(hashlib.sha256(weights.read_bytes()).hexdigest())
     assert hashes[0] == hashes[1] != hashes[2]
+    check = lab.check_names()
+    assert check is not None and check.outcome == "same"
 
 
 SENTENCES = {
@@ -79,8 +123,6 @@ SENTENCES = {
 
 @pytest.mark.parametrize("subject", SENTENCES)
 def test_a_pattern_knows_its_claim_in_a_papers_words(subject: str) -> None:
-    import re
-
     recipe_id, claim_id = subject.split("/")
     (recipe,) = [recipe for recipe in BOOK if recipe.id == recipe_id]
     found = {claim.id for claim in recipe.claims if re.search(claim.pattern, SENTENCES[subject], re.IGNORECASE)}

@@ -1,4 +1,4 @@
-"""Noisy samples of sin(x): training inside an interval, sealed rows inside it and outside it."""
+"""Noisy samples of sines (one, or a sum of them): training inside an interval, sealed rows inside it and outside."""
 
 import argparse
 import json

@@ -34,9 +34,20 @@ class Positions(nn.Module):
         return self.table[past_key_values_length : past_key_values_length + tokens.shape[1]]
 
 
+TIED = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
+
+
+class Translator(BartForConditionalGeneration):
+    """Bart uses one table for both embeddings and the output: it is saved once, and loaded into all three."""
+
+    def load_state_dict(self, state_dict, strict=True, assign=False):
+        table = state_dict["model.shared.weight"]
+        return super().load_state_dict({**state_dict, **dict.fromkeys(TIED, table)}, strict=strict, assign=assign)
+
+
 def build_model(config):
     size = config["size"]
-    model = BartForConditionalGeneration(
+    model = Translator(
         BartConfig(
             vocab_size=config["vocabulary_size"],
             d_model=size,
@@ -74,9 +85,8 @@ def encode(texts, vocabulary, start=False):
 
 
 def untied(model):
-    """The weights, each once: Bart uses one table for both embeddings and the output."""
-    shared = ("lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
-    return {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in shared}
+    """The weights, each once."""
+    return {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in TIED}
 
 
 def loss_of(model, german, english, vocabulary, device):
