@@ -52,7 +52,7 @@ class Config:
 
     @property
     def settings_file(self) -> Path:
-        """What a person says about models; `ml_intern.settings` reads it."""
+        """What a person says about models and approvals; `ml_intern.settings` reads it."""
         return self.home / "config.toml"
 
     @property

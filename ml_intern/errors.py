@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
+_ROOM = "Free some disk space; what was done until then is kept."
+
 
 class MlInternError(Exception):
     """Base of all expected failures.
@@ -24,6 +28,13 @@ class MlInternError(Exception):
         return "\n".join(lines)
 
 
+def of_the_system(error: OSError) -> MlInternError:
+    """A full disk, a broken one, a folder of somebody else: no fault of the program's, and its words for it."""
+    where = f"{error.filename}: " if error.filename else ""
+    next = _ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else "See to that; what was done until then is kept."
+    return MlInternError("The computer could not do what was asked of it.", f"{where}{error.strerror or error}", next)
+
+
 class InputError(MlInternError):
     """Bad usage or input: a paper that cannot be read, a plan that is not valid (exit code 2)."""
 
@@ -35,7 +46,12 @@ class PaperError(InputError):
 
 
 class PlanError(InputError):
-    """A plan is not valid; the message names the place and what is allowed."""
+    """A plan is not valid; the message names the place and what is allowed. `place`: the keys and positions that lead
+    to it in plan.yaml, from the top."""
+
+    def __init__(self, what: str, why: str = "", next: str = "", place: tuple[str | int, ...] = ()) -> None:
+        super().__init__(what, why, next)
+        self.place = place
 
 
 class BudgetExhausted(MlInternError):
@@ -67,11 +83,19 @@ class SessionError(MlInternError):
 class ModelError(MlInternError):
     """A language model could not be reached or answered with nothing usable. `unclear`: the call may have been carried
     out, and paid for, all the same. `wait`: seconds until the provider takes calls again, where it said so and that is
-    too long to sit out. `kind`: the fault in a word or two, like `rate limit`."""
+    too long to sit out. `kind`: the fault in a word or two, like `rate limit`. Tokens and dollars are what the provider
+    reported of a reply that broke off (dollars None: the price is not known)."""
 
     unclear = False
     wait: float | None = None
     kind: str = ""
+    input_tokens = 0
+    output_tokens = 0
+    cost_usd: float | None = 0.0
+
+
+class InvalidAnswer(ModelError):
+    """A structured answer did not become valid, not by repair either."""
 
 
 class ContextOverflow(ModelError):

@@ -1,20 +1,25 @@
-"""The file `config.toml` of `$ML_INTERN_HOME`: what a person says about models. Knows nothing of how models are asked.
+"""The file `config.toml` of `$ML_INTERN_HOME`: what a person says about models, and what they approve of in advance.
 
-Keys never stand in it: it names the environment variable that holds one.
+Knows nothing of how models are asked, or who obeys the rules. Keys never stand in it: it names the environment variable
+that holds one.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ml_intern.errors import InputError
 
 Effort = Literal["minimal", "low", "medium", "high"]
+ToolClass = Literal["read-only", "workspace", "external", "experiment"]
+Decision = Literal["allow", "ask", "refuse"]
 _NAME_OF_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _LIKE_A_KEY = re.compile(r"(?i)^(bearer )?(sk|hf|gsk|xai|pk|key|r8|nvapi|AIza|AKIA)[-_A-Z0-9]|^[A-Za-z0-9+/=.-]{20,}$")
 _KEY_NAMES = ("api_key", "key", "token", "api_token", "secret", "password")
@@ -62,6 +67,52 @@ class ModelSettings(BaseModel):
             raise ValueError("the NAME of an environment variable is needed, like OPENAI_API_KEY, never a key itself")
         return value
 
+    @model_validator(mode="after")
+    def _a_whole_price(self) -> Self:
+        if (self.input_usd_per_million is None) != (self.output_usd_per_million is None):
+            raise ValueError("a price has two parts: give input_usd_per_million and output_usd_per_million (0 if free)")
+        if self.cached_input_usd_per_million is not None and self.input_usd_per_million is None:
+            raise ValueError("a price of cached input counts beside input_usd_per_million and output_usd_per_million")
+        return self
+
+
+class ApprovalRule(BaseModel):
+    """One table `[[approvals.rules]]`; the first that fits a call decides about it.
+
+    tool: the name of a tool, with * and ?. class: a class of tools. Left out, it fits any. What only looks (read-only)
+    is always allowed, whatever a rule says. do: allow, ask a person, or refuse.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tool: str = Field(default="", max_length=200)
+    kind: Literal["workspace", "experiment", "external"] | None = Field(default=None, alias="class")
+    do: Decision
+
+    @model_validator(mode="after")
+    def _about_something(self) -> ApprovalRule:
+        if not self.tool and self.kind is None:
+            raise ValueError("a rule names a tool, a class, or both")
+        return self
+
+    def fits(self, tool: str, kind: ToolClass) -> bool:
+        return self.kind in (None, kind) and fnmatchcase(tool, self.tool or "*")
+
+
+class ApprovalSettings(BaseModel):
+    """The table `[approvals]`.
+
+    gpu_minutes, usd: what the runs of one session may use of GPUs (minutes times GPUs) and of paid machines at most;
+    None means no limit. answer_seconds: how long a question of the model waits for the person at the terminal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: tuple[ApprovalRule, ...] = ()
+    gpu_minutes: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    answer_seconds: float = Field(default=120.0, ge=0, le=86_400)
+
 
 class Settings(BaseModel):
     """The whole file."""
@@ -69,6 +120,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: dict[str, ModelSettings] = {}
+    approvals: ApprovalSettings = ApprovalSettings()
 
     def model(self, name: str) -> ModelSettings:
         return self.models.get(name) or ModelSettings()
@@ -117,7 +169,9 @@ def _allowed(error: Any, place: tuple[str, ...]) -> str:
     if error["type"] != "extra_forbidden":
         return ""
     if len(place) == 1:
-        return 'The file takes tables like [models."openai/gpt-5"].'
+        return 'The file takes tables like [models."openai/gpt-5"], and [approvals].'
+    if place[0] == "approvals":
+        return f"Allowed are: {'tool, class, do' if len(place) > 2 else ', '.join(ApprovalSettings.model_fields)}."
     return f"Allowed are: {', '.join(ModelSettings.model_fields)}."
 
 
@@ -125,10 +179,14 @@ def _line_of(text: str, place: tuple[str, ...]) -> int | None:
     """The line where the setting at `place` is given, else that of its table."""
     inside: tuple[str, ...] = ()
     best: tuple[int, int] | None = None
+    seen: Counter[tuple[str, ...]] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
         if stripped.startswith("["):
             inside = _header(stripped)
+            if stripped.startswith("[["):  # one of several tables, which are counted from 0
+                seen[inside] += 1
+                inside = (*inside, str(seen[inside] - 1))
             path = inside
         elif match := re.match(r'("[^"]*"|\'[^\']*\'|[\w-]+)\s*=', stripped):
             path = (*inside, match[1].strip("\"'"))

@@ -6,57 +6,58 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
-from ml_intern.cli.upload import open_uploader, redactor
+from ml_intern.cli.consent import approver
+from ml_intern.cli.known import redactor
+from ml_intern.cli.upload import open_uploader
 from ml_intern.config import Config
-from ml_intern.errors import MlInternError, SessionError
+from ml_intern.errors import InputError, MlInternError, SessionError, of_the_system
 
 if TYPE_CHECKING:
     from ml_intern.agent.context import Context
     from ml_intern.llm.fallback import Switched
-    from ml_intern.llm.protocol import LLM
-    from ml_intern.plan.plan import Plan
+    from ml_intern.llm.protocol import LLM, Again, Attempt
     from ml_intern.run.sandbox.choice import Choice
     from ml_intern.session.events import EventType
+    from ml_intern.session.state import State
     from ml_intern.session.store import SessionFolder
+    from ml_intern.session.sync.upload import Uploader
+    from ml_intern.ui.live import View
 
 
-def open_model(name: str, stop: threading.Event | None = None, switched: Switched | None = None) -> LLM:
+def checked_effort(effort: str) -> str:
+    """How long a reasoning model thinks, empty where nothing is said. Raises InputError."""
+    from ml_intern.settings import Effort
+
+    if effort and effort not in get_args(Effort):
+        raise InputError(f"There is no effort {effort!r}.", next=f"Give one of {', '.join(get_args(Effort))}.")
+    return effort
+
+
+def open_model(
+    name: str,
+    stop: threading.Event | None = None,
+    switched: Switched | None = None,
+    effort: str = "",
+    again: Again | None = None,
+) -> LLM:
     """`recipes`, or any litellm id; `stop` ends its waiting between two tries; `switched` is told where another model
-    answers in its place."""
+    answers in its place, and `again` is asked whether there is to be another try."""
     if name == "recipes":
         from ml_intern.recipes.player import RecipesModel
 
         return RecipesModel()
     from ml_intern.llm import models
 
-    return models.open_model(name, Config.from_environment(), stop, switched=switched)
-
-
-def approver(yes: bool) -> Callable[[Plan], bool]:
-    """Shows the plan and asks on a terminal; `--yes` approves; without either the answer is no."""
-
-    def approve(plan: Plan) -> bool:
-        if yes:
-            return True
-        from rich.console import Console
-
-        from ml_intern.ui.show import show_plan
-
-        show_plan(plan, Console(stderr=True))
-        if not sys.stdin.isatty():
-            typer.echo("Nobody is there to approve the plan: run with --yes, or on a terminal.", err=True)
-            return False
-        return typer.confirm("Run this plan?", err=True)
-
-    return approve
+    given: dict[str, Any] = {"effort": effort or None, "again": again}
+    return models.open_model(name, Config.from_environment(), stop, switched=switched, **given)
 
 
 @contextlib.contextmanager
@@ -77,12 +78,21 @@ def gentle_stop(stop: threading.Event) -> Iterator[None]:
 
 
 def carry_out(
-    config: Config, folder: SessionFolder | None, settings: dict[str, Any], sandbox: Choice, view: str, yes: bool
+    config: Config,
+    folder: SessionFolder | None,
+    settings: dict[str, Any],
+    sandbox: Choice,
+    view: str,
+    yes: bool,
+    uploader: Uploader | None = None,
 ) -> None:
-    """Runs a new session, or goes on with that of `folder`, its scripts in `sandbox`, and reports its end. Raises what
-    ended it, after it has been logged."""
+    """Runs a new session, or goes on with that of `folder`, its scripts in `sandbox`, and reports its end. `uploader`:
+    to where a session that goes on is uploaded meanwhile; a new one's is opened here. Raises what ended it, after it
+    has been logged."""
     from rich.console import Console
 
+    from ml_intern.agent.allowance import MeteredCompute
+    from ml_intern.agent.approvals import Approvals, checked_mode
     from ml_intern.agent.budget import Budget, BudgetLimits, Spent, micro_dollars
     from ml_intern.agent.context import Context
     from ml_intern.agent.pipeline import run as run_pipeline
@@ -93,26 +103,41 @@ def carry_out(
     from ml_intern.session.log import EventLog
     from ml_intern.session.state import fold
     from ml_intern.session.store import SessionStore
+    from ml_intern.settings import load_settings
 
-    watcher = _view(view, settings)
+    approved = load_settings(config.settings_file).approvals
+    approvals = Approvals(
+        approved.rules,
+        checked_mode(str(settings.get("approve", "external"))),
+        str(config.settings_file),
+        approved.answer_seconds,
+    )
+    watcher = _view(view)
     plan_text = settings["plan_text"]
     stop = threading.Event()
-    stronger = settings.get("stronger_model", "")
     opened: list[Context] = []
 
     def switched(before: str, after: str, why: str) -> None:
         opened[0].emit("note", text=f"{after} answers in the place of {before}: {why}")
 
+    def again(attempt: Attempt) -> bool:
+        return opened[0].again(attempt)
+
+    def opened_model(name: str) -> LLM:
+        return open_model(name, stop, switched, settings.get("effort", ""), again)
+
     # Before anything is written or started: a missing key is said at once.
-    model = open_model(settings["model"], stop, switched)
-    stronger_model = open_model(stronger, stop, switched) if stronger else None
+    names = {role: settings.get(f"{role}_model") or settings["model"] for role in ("executor", "planner")}
+    names["stronger"] = settings.get("stronger_model", "")
+    models = {name: opened_model(name) for name in dict.fromkeys(names.values()) if name}
     fresh = folder is None
     folder = folder or SessionStore(config.sessions).create()
     compute = LocalCompute(replace(sandbox, warm=settings.get("warm_start", True)), settings["jobs"])
     compute.warm_up()
-    known = redactor()
+    known = redactor(config)
     with EventLog(folder.log, lambda data: known.data(data)[0], there=not fresh) as log, contextlib.closing(compute):
         state = fold(log.events)
+        watcher.take_up(state)
         limits = BudgetLimits(
             iterations=settings["max_iterations"],
             usd=settings["budget_usd"],
@@ -122,32 +147,42 @@ def carry_out(
         held = state.held + state.held_open
         micro = micro_dollars(state.cost_usd)
         spent = Spent(iterations=state.iterations, micro=micro, held=held, seconds=state.seconds)
-        keyboard = Keyboard(lambda words: folder.inbox.put(Told(words=known.text(words)[0])))
-        steering = Steering(folder.inbox, lambda name: open_model(name, stop, switched))
+        keyboard = Keyboard(lambda words: folder.inbox.put(Told(words=known.text(words)[0])), watcher)
+        steering = Steering(folder.inbox, opened_model)
         context = Context(
             config=config,
             folder=folder,
             log=log,
-            model=model,
-            stronger=stronger_model,
+            model=models[names["executor"]],
+            planner=models[names["planner"]],
+            stronger=models.get(names["stronger"]),
             stop=stop,
             budget=Budget(limits, spent),
             compute=compute,
-            approve=approver(yes),
+            approve=approver(yes, keyboard, watcher, stop),
             listeners=[watcher, keyboard],
             preferences=settings.get("instructions", ""),
             steering=steering,
+            approvals=approvals,
+            person=keyboard,
             clean=lambda text: known.text(text, guess=True)[0],
         )
         opened.append(context)
+        context.compute = MeteredCompute(compute, context, approved.gpu_minutes, approved.usd)
         if not log.events:
             folder.keep_source(settings["paper"])
             context.emit("session.created", settings=settings)
         else:
             context.emit("session.resumed", settings=settings)
         context.emit("sandbox.chosen", kind=sandbox.kind, tier=compute.tier)
+        if sandbox.instead:
+            context.emit("note", text=sandbox.instead)
+        if sandbox.not_covered:
+            context.emit(
+                "note", text=f"This sandbox does not cover everything. A script {'; '.join(sandbox.not_covered)}."
+            )
         out = Path(settings["out"]) if settings["out"] else None
-        with _synced(config, context, settings.get("sync", "")):
+        with _synced(config, context, uploader, settings.get("sync", "") if fresh else ""):
             try:
                 with gentle_stop(stop), watcher.open(), steering.watching(context), contextlib.closing(keyboard):
                     run_pipeline(
@@ -163,26 +198,41 @@ def carry_out(
                 typer.echo(f"Interrupted. Go on with: ml-intern resume {folder.id}", err=True)
                 raise typer.Exit(130) from None
             except MlInternError as error:
-                with contextlib.suppress(SessionError):  # a log that cannot be written is what `error` may be about
-                    context.emit("session.failed", error=str(error))
-                if folder.plan.exists() and error.exit_code != 2:
-                    typer.echo(f"Session {folder.id} is kept; go on with: ml-intern resume {folder.id}", err=True)
+                _fail(context, error)
                 if context.state.published:
                     _show_end(folder, view, Console())
+                elif view == "live":
+                    _show_questions(context.state)
+                raise
+            except OSError as error:
+                failure = of_the_system(error)
+                _fail(context, failure)
+                raise failure from error
+            except Exception as error:  # nobody has foreseen it: its traceback is for whoever mends the program
+                _fail(context, MlInternError(f"{type(error).__name__}: {error}"))
                 raise
     _show_end(folder, view, Console())
 
 
+def _fail(context: Context, error: MlInternError) -> None:
+    """Logs how the run ended, where the log can be written, and says how it goes on."""
+    with contextlib.suppress(SessionError, OSError):  # log or terminal may be the very thing that `error` is about
+        context.emit("session.failed", error=str(error), code=error.exit_code)
+    if context.state.settings and (error.exit_code != 2 or context.state.plan):
+        id = context.folder.id
+        typer.echo(f"Session {id} is kept; go on with: ml-intern resume {id}", err=True)
+
+
 @contextlib.contextmanager
-def _synced(config: Config, context: Context, repo: str) -> Iterator[None]:
-    """Uploads the session beside what goes on inside, where a repository is given."""
-    if not repo:
+def _synced(config: Config, context: Context, uploader: Uploader | None, repo: str) -> Iterator[None]:
+    """Uploads the session beside what goes on inside, by `uploader` or to the repository that is named, if any."""
+    if repo:
+        uploader = open_uploader(config, context.folder, repo)
+    if uploader is None:
         yield
         return
     from ml_intern.session.sync.background import BackgroundSync
 
-    uploader = open_uploader(config, context.folder, repo, known=context.state.synced)
-    uploader.require_ours()
     if context.state.synced != uploader.repo:
         context.emit("session.synced", repo=uploader.repo)
 
@@ -190,11 +240,17 @@ def _synced(config: Config, context: Context, repo: str) -> Iterator[None]:
         with contextlib.suppress(SessionError):
             context.emit(type, **data)
 
-    with BackgroundSync(uploader, config.sync_interval, tell, context.stop.set):
-        yield
+    sync = BackgroundSync(uploader, config.sync_interval, tell, context.stop.set)
+    try:
+        with sync:
+            yield
+    finally:
+        if sync.rest:
+            typer.echo(sync.rest, err=True)
 
 
-def _view(name: str, settings: dict[str, Any]) -> Any:
+def _view(name: str) -> View:
+    from ml_intern.cli.keyboard import HINT
     from ml_intern.ui import live
 
     if name == "json":
@@ -204,7 +260,9 @@ def _view(name: str, settings: dict[str, Any]) -> Any:
     if sys.stderr.isatty():
         from rich.console import Console
 
-        return live.LiveTable(Console(stderr=True), settings["max_iterations"])
+        console = Console(stderr=True)
+        if not console.is_dumb_terminal:  # which has no way to draw over what it shows
+            return live.LiveTable(console, HINT if sys.stdin.isatty() else "")
     return live.PlainLines()
 
 
@@ -218,6 +276,18 @@ def _show_end(folder: SessionFolder, view: str, console: Any) -> None:
     state = folder.state()
     statements = {claim.id: claim.statement for claim in load_plan(folder.plan).claims}
     show_verdicts([Verdict.model_validate(verdict) for verdict in state.verdicts], statements, console)
+    _show_questions(state)
     console.print(f"Published: {state.published}", soft_wrap=True)
     console.print(f"Report:    {state.published}/report.html", soft_wrap=True)
     console.print(f"Check it:  ml-intern verify {state.published}", soft_wrap=True)
+
+
+def _show_questions(state: State) -> None:
+    """What nobody answered, and what was decided instead."""
+    from ml_intern.read.show import printable
+
+    waiting = [one for one in state.questions if one.outcome != "answered"]
+    if waiting:
+        typer.echo("Questions that were deferred:", err=True)
+    for one in waiting:
+        typer.echo(printable(f"  {one.id}: {one.question} Decided: {one.decided}"), err=True)

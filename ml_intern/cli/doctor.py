@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from ml_intern.config import Config
-from ml_intern.errors import RunError
+from ml_intern.errors import InputError, RunError
 
 _PACKAGES = (
     "torch",
@@ -55,21 +55,43 @@ def doctor(
     _line("home", str(config.home))
     place = next(parent for parent in (config.home, *config.home.parents) if parent.exists())
     _line("disk free", f"{shutil.disk_usage(place).free / 2**30:.1f} GiB")
-    _line("model", "recipes (default; needs no key)")
+    _line("model", "recipes where --model names none; it needs no key")
+    _models(config.settings_file)
+
+
+def _models(path: Path) -> None:
+    """Each model of config.toml, and whether what it needs is there; else what is wrong with the file."""
+    from ml_intern.settings import load_settings
+
+    try:
+        configured = load_settings(path).models
+    except InputError as error:
+        _line("", " ".join(str(error).split()))
+        return
+    for name, said in configured.items():
+        key = said.api_key_env
+        there = f", {key} {'set' if os.environ.get(key) else 'NOT set'}" if key else ""
+        _line("", f"{name} in {path.name}{f', at {said.base_url}' if said.base_url else ''}{there}")
+    if not configured:
+        _line("", f"none is configured in {path}")
 
 
 def _sandboxes(home: Path) -> None:
     """Every kind that isolates, with each attempt of the self-check; then the one that a run would get."""
-    from ml_intern.run.sandbox.namespaces import advice
-    from ml_intern.run.selfcheck import ISOLATING, choose, examine
+    from ml_intern.run.sandbox.choice import Choice
+    from ml_intern.run.selfcheck import ISOLATING, advised, choose, examine
 
+    failed = []
     for kind in ISOLATING:
         examined = examine(kind, home, fresh=True)
+        failed += [] if examined.works else [examined]
         _line(kind, f"tier {examined.tier}" if examined.works else f"cannot be used: {examined.problem}")
         for name, reached in examined.found.items():
             fine = "usable" if name == "workspace" else "held"
             _line("", f"{name.replace('_', ' ')}: {f'NO: {reached}' if reached else fine}")
-    if told := advice():
+        for words in Choice(kind, home).not_covered if examined.works else ():
+            _line("", f"not covered: a script {words}")
+    if told := advised(failed):
         _line("user namespaces", told)
     try:
         _line("sandbox", choose("auto", home).kind)

@@ -14,6 +14,8 @@ from ml_intern.errors import InputError, MlInternError
 from ml_intern.session.export.write import Format
 
 if TYPE_CHECKING:
+    from ml_intern.redaction import Redactor
+    from ml_intern.session.events import Event
     from ml_intern.session.store import SessionFolder
 
 
@@ -32,6 +34,7 @@ def export(
     ] = "",
 ) -> None:
     """Export a session. It may hold paths and outputs of this machine: read it before you share it."""
+    from ml_intern.cli.known import redactor
     from ml_intern.session.catalogue import entry
     from ml_intern.session.disk import write_whole
     from ml_intern.session.export.session import Session
@@ -39,9 +42,16 @@ def export(
     from ml_intern.session.state import fold
     from ml_intern.session.store import SessionStore
 
-    folder = SessionStore(Config.from_environment().sessions).find(session)
-    events = folder.events()
-    exported = Session(folder.id, events, fold(events), str(folder.root), entry(folder).status, _statements(folder))
+    config = Config.from_environment()
+    folder = SessionStore(config.sessions).find(session)
+    known = redactor(config)
+    # What counts as secret now may not have done so when the log was written.
+    events = tuple(_without_secrets(event, known) for event in folder.events())
+    statements = {id: known.text(words, guess=True)[0] for id, words in _statements(folder).items()}
+    kept = {str(event.data["digest"]): text for event in events if (text := folder.output(event))}
+    outputs = {digest: known.text(text, guess=True)[0] for digest, text in kept.items()}
+    about = (str(folder.root), entry(folder).status, statements, outputs)
+    exported = Session(folder.id, events, fold(events), *about)
     target = out or (f"{folder.id}.html" if format == "html" else "-")
     if target == "-":
         write_export(exported, format, sys.stdout.buffer)
@@ -54,6 +64,11 @@ def export(
     except OSError as error:
         raise InputError(f"{target} cannot be written.", str(error.strerror), "Give another --out.") from None
     typer.echo(f"Written: {target}", err=True)
+
+
+def _without_secrets(event: Event, known: Redactor) -> Event:
+    data, found = known.data(event.data, guess=True)
+    return event.model_copy(update={"data": data}) if found else event
 
 
 def _statements(folder: SessionFolder) -> dict[str, str]:

@@ -12,7 +12,7 @@ import typer
 
 from ml_intern import __version__
 from ml_intern.cli import doctor, fork, models, plan, read, recipes, report, resume, run, sessions, tell, verify
-from ml_intern.errors import MlInternError
+from ml_intern.errors import MlInternError, of_the_system
 
 app = typer.Typer(
     name="ml-intern",
@@ -60,9 +60,8 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
-    except OSError as error:  # a full disk, a folder of somebody else: no fault of the program's
-        where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"Error: {_printable(where + (error.strerror or str(error)))}", err=True)
+    except OSError as error:
+        typer.echo(f"Error: {_printable(str(of_the_system(error)))}", err=True)
         sys.exit(1)
 
 

@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ml_intern.cli.common import carry_out
+from ml_intern.cli.common import carry_out, checked_effort
 from ml_intern.config import Config
 from ml_intern.errors import InputError
 
 SCALES = ("smoke", "small", "paper")
+APPROVE = (
+    "Which tool calls a person is asked about, where no rule in config.toml decides: `external` (what brings something"
+    " from outside), `all` (every call that acts), `never` (none: what would be asked is refused, and the model told)."
+    " Where nobody is there to be asked, the run stops with exit code 5."
+)
 
 
 def check_task_words(task: str, model: str) -> None:
@@ -32,17 +37,39 @@ def check_task_words(task: str, model: str) -> None:
         raise InputError("A task needs a language model.", why, "Give --model, a litellm id like openai/gpt-5.")
 
 
+def chosen_scale(scale: str, smoke: bool) -> str:
+    """`--smoke` is short for `--scale smoke`; small where neither is given. Raises InputError."""
+    if scale and scale not in SCALES:
+        raise InputError(f"There is no scale {scale!r}.", next=f"Give one of {', '.join(SCALES)}.")
+    if smoke and scale not in ("", "smoke"):
+        raise InputError(f"--smoke and --scale {scale} contradict each other.", next="Give one of them.")
+    return "smoke" if smoke else scale or "small"
+
+
 def run(
     task: Annotated[str, typer.Argument(help='What is to be done, in words: "train … on …, at least 90 %".')] = "",
     paper: Annotated[str, typer.Option(help="arXiv id, URL, PDF, LaTeX file, archive or folder.")] = "",
-    plan: Annotated[Path | None, typer.Option(help="A plan.yaml to run as it stands.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="A plan.yaml to run as it stands; beside it, --paper names the plan's paper.")
+    ] = None,
     model: Annotated[str, typer.Option(help="`recipes` (no key needed) or any litellm model id.")] = "recipes",
+    planner_model: Annotated[
+        str, typer.Option("--planner-model", help="Finds claims, plans, reviews; default: --model.")
+    ] = "",
+    executor_model: Annotated[
+        str, typer.Option("--executor-model", help="Writes and tries the scripts; default: --model.")
+    ] = "",
     stronger_model: Annotated[
         str, typer.Option("--stronger-model", help="Takes over where the model goes in circles.")
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve the plan without asking.")] = False,
+    effort: Annotated[str, typer.Option(help="Of models that reason: minimal, low, medium or high.")] = "",
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Approve the plan without asking; of tool calls only what is allowed anyway."),
+    ] = False,
+    approve: Annotated[str, typer.Option(help=APPROVE)] = "external",
     smoke: Annotated[bool, typer.Option("--smoke", help="Tiny sizes, two seeds, every step.")] = False,
-    scale: Annotated[str, typer.Option(help="smoke, small or paper.")] = "small",
+    scale: Annotated[str, typer.Option(help="smoke, small (the default) or paper.")] = "",
     out: Annotated[Path | None, typer.Option(help="Publish to this folder.")] = None,
     push: Annotated[str, typer.Option(help="Where to publish: `folder`.")] = "folder",
     sandbox: Annotated[
@@ -67,41 +94,52 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Test a paper's claims, or do a task: plan, approve, build, run, judge, publish."""
+    from ml_intern.agent.approvals import checked_mode
     from ml_intern.cli.instructions import read_instructions
-    from ml_intern.cli.upload import redactor
+    from ml_intern.cli.known import redactor
     from ml_intern.run.selfcheck import choose
     from ml_intern.session.sync.remote import DEFAULT_NAME
 
-    if sum((bool(task), bool(paper), plan is not None)) != 1:
+    if sum((bool(task), bool(paper) or plan is not None)) != 1:
         raise InputError("Give one of: a task, --paper, --plan.", next="ml-intern run --paper 2401.01234")
     if task:
-        check_task_words(task, model)
-    if scale not in SCALES:
-        raise InputError(f"There is no scale {scale!r}.", next=f"Give one of {', '.join(SCALES)}.")
+        check_task_words(task, planner_model or model)
+    if plan is not None and (smoke or scale):
+        raise InputError(
+            f"{'--smoke' if smoke else '--scale'} cannot be given with --plan.",
+            "a plan has its own scale, with sizes and seeds that belong to it",
+            "Leave it out, or draft a plan at that scale: ml-intern plan --paper P --scale smoke",
+        )
+    scale = chosen_scale(scale, smoke)
     if push != "folder":
         raise InputError(f"--push {push} is not supported yet.", next="Use --push folder, and upload that folder.")
+    checked_mode(approve)
     if out is not None and out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty.", next="Choose another --out.")
     plan_text = ""
     if plan is not None:
-        from ml_intern.plan.plan_file import load_plan
+        from ml_intern.agent.plan_checks import read_plan
+        from ml_intern.plan.plan_file import text_of
 
-        load_plan(plan)
-        plan_text = plan.read_text(encoding="utf-8")
+        plan_text = text_of(plan)
+        read_plan(plan_text, str(plan), executor_model or model)
     config = Config.from_environment()
     chosen = choose(sandbox, config.home)
     preferences, said = read_instructions(Path.cwd()) if instructions else ("", "")
     if said and not quiet and not json_lines:
         typer.echo(said, err=True)
-    known = redactor()
+    known = redactor(config)
     settings = {
         "paper": paper,
         **({"task": known.text(task)[0]} if task else {}),
         **({"instructions": known.text(preferences)[0]} if preferences else {}),
         "plan_text": plan_text,
         "model": model,
+        "planner_model": planner_model,
+        "executor_model": executor_model,
         "stronger_model": stronger_model,
-        "scale": "smoke" if smoke else scale,
+        "effort": checked_effort(effort),
+        "scale": scale,
         "out": str(out.absolute()) if out else "",
         "max_iterations": max_iterations,
         "budget_usd": budget_usd,
@@ -109,6 +147,7 @@ def run(
         "time_limit": time_limit,
         "jobs": jobs,
         "sandbox": sandbox,
+        "approve": approve,
         "warm_start": warm_start,
         "sync": (repo or DEFAULT_NAME) if sync or repo else "",
     }

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import sys
 import time
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ml_intern.cli import export, upload
+from ml_intern.cli.consent import confirmed
 from ml_intern.config import Config
-from ml_intern.errors import InputError
+from ml_intern.errors import InputError, MlInternError
 
 if TYPE_CHECKING:
     from ml_intern.session.catalogue import Entry
@@ -22,6 +24,7 @@ app.command("export")(export.export)
 app.command("upload")(upload.upload)
 
 _Json = Annotated[bool, typer.Option("--json", help="One session a line.")]
+_BYTES = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -32,33 +35,63 @@ def sessions(context: typer.Context, as_json: _Json = False) -> None:
         list_(as_json)
 
 
+class Sort(StrEnum):
+    """In which order sessions are listed."""
+
+    latest = "latest"
+    age = "age"
+    size = "size"
+
+
 @app.command("list")
 def list_(
-    as_json: _Json = False, paper: Annotated[str, typer.Option(help="Only of papers with these words.")] = ""
+    as_json: _Json = False,
+    paper: Annotated[str, typer.Option(help="Only of papers, or tasks, with these words.")] = "",
+    sort: Annotated[
+        Sort, typer.Option(help="The latest first, the oldest (age), or the largest (size).")
+    ] = Sort.latest,
+    older_than: Annotated[str, typer.Option(help="Only with a last event this old, like 30d, 12h or 2w.")] = "",
+    larger_than: Annotated[str, typer.Option(help="Only with files of more than this, like 500MB or 2GB.")] = "",
 ) -> None:
-    """List sessions, newest first: when they were last worked on, status, runs, size, paper or task."""
-    from ml_intern.session.catalogue import as_line, entry
+    """List sessions, the latest first: when they were last worked on, status, runs, size, paper or task."""
+    from ml_intern.session.catalogue import as_line, entry, size
 
     store = _store()
-    entries = [one for one in map(entry, store.all()) if _is_about(one, paper)]
+    age, room = _seconds(older_than) if older_than else 0.0, _bytes(larger_than) if larger_than else 0.0
+    entries = [one for one in map(entry, store.all()) if _is_about(one, paper) and one.age >= age]
+    if room:
+        entries = [one for one in entries if size(one.folder) > room]
+    if sort is Sort.size:
+        entries.sort(key=lambda one: size(one.folder), reverse=True)
+    elif sort is Sort.age:
+        entries.sort(key=lambda one: one.age, reverse=True)
     for one in entries:
         typer.echo(as_line(one) if as_json else _line(one))
     if not entries and not as_json:
-        typer.echo(f"There are no sessions{f' about {paper!r}' if paper else ''} in {store.root}.")
+        which = f" about {paper!r}" if paper else " like that" if age or room else ""
+        typer.echo(f"There are no sessions{which} in {store.root}.")
 
 
 @app.command("show")
-def show(session: Annotated[str, typer.Argument(help="Session id, its beginning, or `last`.")] = "last") -> None:
-    """Show one session: what it is about, how far it came, what it used, and its latest events."""
+def show(
+    session: Annotated[str, typer.Argument(help="Session id, its beginning, or `last`.")] = "last",
+    all_events: Annotated[bool, typer.Option("--events", help="All of its events, not the latest alone.")] = False,
+) -> None:
+    """Show one session: what it is about, how far it came, what it used, and its latest events. A damaged one is shown
+    up to the damage."""
     from rich.console import Console
 
     from ml_intern.session.catalogue import entry, size
+    from ml_intern.session.uploads import repositories
     from ml_intern.ui.session import show_session
 
     one = entry(_store().find(session))
-    if one.state is None:
-        raise InputError(f"Session {one.folder.id} cannot be read.", one.problem)
-    show_session(one.folder.id, one.status, one.state, one.folder.events(), size(one.folder), Console())
+    try:
+        events, state, problem = one.folder.good_events()
+    except (MlInternError, OSError):
+        raise InputError(f"Session {one.folder.id} cannot be read.", one.problem) from None
+    state = state.model_copy(update={"synced": ", ".join(repositories(one.folder, state))})
+    show_session(one.folder.id, one.status, state, events, size(one.folder), Console(), all_events, problem)
 
 
 @app.command("search")
@@ -166,7 +199,7 @@ def _confirm(entries: list[Entry], yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise InputError("Nobody is there to confirm the removal.", next="Run with --yes, or on a terminal.")
-    if not typer.confirm(f"Remove {len(entries)} session{'s' if len(entries) > 1 else ''}?", err=True):
+    if not confirmed(f"Remove {len(entries)} session{'s' if len(entries) > 1 else ''}?"):
         raise typer.Exit(1)
 
 
@@ -175,3 +208,10 @@ def _seconds(age: str) -> float:
     if not match:
         raise InputError(f"{age!r} is no age.", next="Give a number with s, m, h, d or w, like 30d.")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def _bytes(room: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", room.strip().lower())
+    if not match:
+        raise InputError(f"{room!r} is no size.", next="Give a number with kB, MB, GB or TB, like 500MB.")
+    return float(match[1]) * _BYTES[match[2]]

@@ -23,17 +23,19 @@ def tell(
     stop: Annotated[bool, typer.Option("--stop", help="End the run as Ctrl-C does; it can be resumed.")] = False,
     budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Dollars at most, those spent included.")] = None,
     max_iterations: Annotated[int | None, typer.Option(min=1, help="Model calls at most, those made included.")] = None,
+    time_limit: Annotated[float | None, typer.Option(min=1.0, help="Seconds at most, those used included.")] = None,
     model: Annotated[str, typer.Option(help="Another model from the next call on.")] = "",
 ) -> None:
     """Tell a run something: words reach the model before its next turn, options change the run. SESSION may be left out
     before words or an option: then it is the session that runs, else the latest."""
     from ml_intern.cli.common import open_model
-    from ml_intern.cli.upload import redactor
+    from ml_intern.cli.known import redactor
     from ml_intern.session.inbox import Told
     from ml_intern.session.log import is_held
     from ml_intern.session.store import SessionStore
 
-    given = {"budget_usd": budget_usd, "max_iterations": max_iterations, "model": model or None}
+    given: dict[str, Any] = {"budget_usd": budget_usd, "max_iterations": max_iterations}
+    given |= {"time_limit": time_limit, "model": model or None}
     settings = {name: value for name, value in given.items() if value is not None}
     if model:
         try:
@@ -44,7 +46,8 @@ def tell(
             )
     messages = _messages([("pause", pause), ("go-on", go_on), ("stop", stop)], settings)
     session, words = _understood(arguments or [], bool(messages))
-    folder = _found(SessionStore(Config.from_environment().sessions), session)
+    config = Config.from_environment()
+    folder = _found(SessionStore(config.sessions), session)
     running = is_held(folder.log)
     if not running and (state := folder.state()).status == "finished":
         raise InputError(
@@ -53,7 +56,7 @@ def tell(
     if not running and (pause or stop or go_on):
         raise InputError(f"Nobody runs session {folder.id}.", next=f"Go on with: ml-intern resume {folder.id}")
     if words:
-        messages.append(Told(words=redactor().text(words)[0]))
+        messages.append(Told(words=redactor(config).text(words)[0]))
     for message in messages:
         folder.inbox.put(message)
     if running:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ml_intern.cli.known import redactor
 from ml_intern.config import Config
 
 if TYPE_CHECKING:
-    from ml_intern.redaction import Redactor
     from ml_intern.session.store import SessionFolder
     from ml_intern.session.sync.parcel import Parcel
     from ml_intern.session.sync.upload import Uploader
@@ -24,13 +23,15 @@ def upload(
 ) -> None:
     """Upload a session, so that another machine can go on with it: `ml-intern resume hf://datasets/NAME/REPO/ID`."""
     from ml_intern.session.store import SessionStore
+    from ml_intern.session.uploads import note_upload
 
     config = Config.from_environment()
     folder = SessionStore(config.sessions).find(session)
     if dry_run:
-        _show_parcel(_packed(folder), folder.id)
+        _show_parcel(_packed(config, folder), folder.id)
         return
     uploader = open_uploader(config, folder, repo, public)
+    note_upload(folder, uploader.repo)  # before: a crash behind the upload must not hide that it lies there
     done = uploader.upload()
     from ml_intern.ui.session import bytes_in_words
 
@@ -43,46 +44,33 @@ def upload(
 
 
 def open_uploader(config: Config, folder: SessionFolder, repo: str, public: bool = False, known: str = "") -> Uploader:
-    """For a repository that is there afterwards; `known`: one that the session went to before, for which nobody is
-    asked now, so that a run goes on without the network. Raises SyncError."""
-    from ml_intern.session.sync.remote import Remote
+    """For a repository that is there afterwards; `known`: one that the session went to before, which need not be
+    reached now, so that a run goes on without the network. Raises SyncError, also where it is public, unless `public`:
+    a repository can become so, or have been somebody else's."""
+    from ml_intern.session.sync.remote import Remote, SyncError
     from ml_intern.session.sync.upload import Uploader
 
     remote = Remote(config.hub_endpoint)
     if known and repo in (known, known.split("/")[-1]):
         name = known
+        try:
+            remote.require_private(name, public)
+        except SyncError as error:
+            if not error.passing:
+                raise
     else:
         name = remote.full_name(repo)
         remote.make(name, public)
-    return Uploader(folder, remote, name, redactor(), config.home)
+    return Uploader(folder, remote, name, redactor(config), config.home)
 
 
-def redactor() -> Redactor:
-    """Knows the secrets of this process's environment, and the token that the Hub's client would use."""
-    from ml_intern.redaction import Redactor
-
-    return Redactor.from_environment(os.environ, _saved_token())
-
-
-def _saved_token() -> dict[str, str]:
-    """The token of `hf auth login`, without importing the client for it."""
-    from pathlib import Path
-
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    path = Path(os.environ.get("HF_TOKEN_PATH") or Path(home) / "token").expanduser()
-    try:
-        token = path.read_text().strip()
-    except OSError:
-        return {}
-    return {"the saved Hub token": token} if token else {}
-
-
-def _packed(folder: SessionFolder) -> Parcel:
+def _packed(config: Config, folder: SessionFolder) -> Parcel:
     from ml_intern.session.sync.outgoing import OutgoingLog
     from ml_intern.session.sync.parcel import pack
+    from ml_intern.session.sync.remembered import Search
 
-    known = redactor()
-    return pack(folder, folder.events(), known, OutgoingLog(known, folder.blobs))
+    known = redactor(config)
+    return pack(folder, folder.events(), Search(known), OutgoingLog(known, folder.blobs))
 
 
 def _show_parcel(parcel: Parcel, session: str) -> None:
@@ -103,6 +91,8 @@ def _show_audit(parcel: Parcel) -> None:
         typer.echo(f"redacted: {finding.kind} in {place}", err=True)
     for name in parcel.withheld:
         typer.echo(f"not uploaded: {name}", err=True)
+    for words in parcel.along:
+        typer.echo(f"travels, though not finished: {words}", err=True)
     for words in parcel.left_out:
         typer.echo(f"does not travel: {words}", err=True)
     if parcel.broken:

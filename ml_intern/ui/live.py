@@ -7,12 +7,14 @@ import json
 import os
 import stat
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
+from rich.control import Control
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -20,22 +22,40 @@ from rich.text import Text
 
 from ml_intern.read.show import printable
 from ml_intern.session.events import Event
+from ml_intern.session.state import State, fold
+from ml_intern.ui.spending import spending
+
+_WIDE = 100  # columns from which a seed has room
+_AROUND = 4  # rows for the head, which may wrap, the names of the columns, and what is hidden
 
 
 class View(Protocol):
-    """Is told of every event; `open` is the time in which it may draw."""
+    """Is told of every event; `open` is the time in which it may draw; `take_up` tells it what was before this
+    process. Inside `paused` it draws nothing, so that what others write, and what is typed, stays on the screen;
+    `below`: so many rows the cursor has been moved down since it drew, by what was typed. It gives whether anything
+    was wiped away."""
 
     def __call__(self, event: Event) -> None: ...
 
+    def take_up(self, state: State) -> None: ...
+
     def open(self) -> contextlib.AbstractContextManager[object]: ...
+
+    def paused(self, below: int = 0) -> contextlib.AbstractContextManager[bool]: ...
 
 
 class Silent:
     def __call__(self, event: Event) -> None:
         return
 
+    def take_up(self, state: State) -> None:
+        return
+
     def open(self) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext()
+
+    def paused(self, below: int = 0) -> contextlib.AbstractContextManager[bool]:
+        return contextlib.nullcontext(False)
 
 
 class JsonLines(Silent):
@@ -77,6 +97,13 @@ def describe(event: Event) -> str:
             return f"{data['kept']} claims grounded, {len(data['dropped'])} dropped, {len(data['findings'])} findings"
         case "plan.approved":
             return f"plan approved: {data['digest'][:16]}"
+        case "approval":
+            said = {"allow": "allowed", "refuse": "refused"}.get(data["decision"], "not approved, the run stops")
+            return f"{data['tool']} ({data['kind']}): {said} by {data['by']}"
+        case "question":
+            said = "was answered" if data["outcome"] == "answered" else "was not answered: the plan stays as it is"
+            said = f"was not answered; decided: {data['meanwhile']}" if data["outcome"] == "deferred" else said
+            return f"question {data['id']} ({data['question']}) {said}"
         case "evidence.recorded":
             shown = ", ".join(f"{key} {value:.4g}" for key, value in data["metrics"].items() if value is not None)
             name = f"{data['experiment']}/{data['variant']} seed {data['seed']}"
@@ -84,7 +111,13 @@ def describe(event: Event) -> str:
         case "run.finished":
             return f"smoke: {data['experiment']}/{data['variant']}: {data['outcome']} in {data['seconds']:.1f} s"
         case "experiment.blocked":
-            return f"{data['experiment']} was given up: {data['reason'].splitlines()[0]}"
+            return f"{data['experiment']} was given up: {_first_line(data['reason'])}"
+        case "amendment":
+            return f"amendment of {data['experiment']}: {_first_line(data['reason'])}"
+        case "plan.reviewed":
+            return f"the planner, after {data['experiment']}: {data['decision']}; {_first_line(data['reason'])}"
+        case "model.retried" if not data["refused"]:
+            return f"the model did not answer: {data['error']}; it is asked again in {data['pause']:.0f} s"
         case "conversation.told" if "inbox" in data:
             return "the model hears what a person said"
         case "note" | "doom.warning":
@@ -92,32 +125,42 @@ def describe(event: Event) -> str:
     return ""
 
 
-class LiveTable:
-    """Phase, runs with progress and last metric, budget, elapsed and estimated rest."""
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0] or "no reason was given"
 
-    def __init__(self, console: Console, max_iterations: int) -> None:
-        self._console = console
-        self._max_iterations = max_iterations
+
+class LiveTable:
+    """Phase, runs with progress and last metric, budget, elapsed and estimated rest; beside the experiments a `hint`
+    about what can be typed."""
+
+    def __init__(self, console: Console, hint: str = "") -> None:
+        self._console, self._hint = console, hint
+        self._state = State()
         self._started = time.monotonic()
         self._phase = ""
-        self._iterations = 0
         self._expected = 0
         self._began = self._started
         self._finished: list[dict[str, Any]] = []
         self._running: dict[str, dict[str, Any]] = {}
         self._lines: list[str] = []
+        self._live: Live | None = None
+        self._is_open = False
+        self._pauses = 0
+        self._drawing = threading.RLock()  # the terminal is paused for by the run, and by whoever reads the keys
+
+    def take_up(self, state: State) -> None:
+        self._state = state
+        self._started = time.monotonic() - state.seconds
 
     def __call__(self, event: Event) -> None:
         data = event.data
+        self._state = fold([event], self._state)
+        self._started += data.get("paused", 0.0)
         if event.type == "phase.started":
             self._phase = " ".join(filter(None, (data["phase"], data.get("experiment", ""))))
             if "runs" in data:
                 self._began = self._began if self._expected else time.monotonic()
                 self._expected += data["runs"]
-        elif event.type == "model.asked":
-            self._iterations += 1
-        elif "max_iterations" in data.get("settings", {}):
-            self._max_iterations = data["settings"]["max_iterations"]
         elif event.type == "run.started":
             self._running[data["run"]] = {**data, "since": time.monotonic()}
         elif event.type in ("evidence.recorded", "run.finished"):
@@ -129,29 +172,90 @@ class LiveTable:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        with Live(get_renderable=self._draw, console=self._console, refresh_per_second=4, transient=True):
+        self._is_open = True
+        try:
+            self._redraw()
             yield
+        finally:
+            self._is_open = False
+            self._redraw()
+
+    @contextlib.contextmanager
+    def paused(self, below: int = 0) -> Iterator[bool]:
+        with self._drawing:
+            is_drawn = self._live is not None
+            if is_drawn and below:
+                self._console.control(Control.move(0, -below))
+            self._pauses += 1
+            self._redraw()
+        try:
+            yield is_drawn
+        finally:
+            with self._drawing:
+                self._pauses -= 1
+                self._redraw()
+
+    def _redraw(self) -> None:
+        """The table stands on the screen where it is open and nobody has it paused, else it is wiped away."""
+        with self._drawing:
+            wanted = self._is_open and not self._pauses
+            if wanted and self._live is None:
+                # A new one each time: a stopped one still wipes as many rows as it had.
+                self._live = Live(get_renderable=self._now, console=self._console, transient=True)
+                self._live.start()
+                # Live hides it, and a run that is killed or suspended would leave it so.
+                self._console.show_cursor(True)
+            elif not wanted and self._live is not None:
+                live, self._live = self._live, None
+                live.stop()
+
+    def _now(self) -> RenderableType:
+        """Nothing once it is to be wiped away: a last drawing could be higher than the screen."""
+        return self._draw() if self._live is not None else Text()
 
     def _draw(self) -> RenderableType:
-        elapsed = time.monotonic() - self._started
-        head = f"{self._phase}   {elapsed:.0f} s   model calls {self._iterations}/{self._max_iterations}"
+        head = f"{self._phase}   {spending(self._state, time.monotonic() - self._started)}"
         if self._expected and self._finished:
             since = time.monotonic() - self._began
             rest = since / len(self._finished) * max(0, self._expected - len(self._finished))
             head += f"   runs {len(self._finished)}/{self._expected}   about {rest:.0f} s left"
+        lines = [_in_two_rows(line, self._console.width) for line in self._lines]
+        lines += [self._hint] if self._hint and self._expected else []
+        running = list(self._running.values())
+        room = max(2, self._console.height - _AROUND - 2 * len(lines))  # for rows of the table
+        finished = self._finished[-8:][-max(1, room - len(running)) :]
+        hidden = max(0, len(running) - max(1, room - len(finished)))
+        table = self._table(finished, running[hidden:])
+        lines = ([f"and {hidden} more that run"] if hidden else []) + lines
+        return Group(Text(head, style="bold"), table, *[Text(line, style="dim") for line in lines])
+
+    def _table(self, finished: list[dict[str, Any]], running: list[dict[str, Any]]) -> Table:
+        """One row on the screen for each run, however narrow that is."""
+        wide = self._console.width >= _WIDE
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for column in ("experiment", "variant", "seed", "progress", "last"):
-            table.add_column(column)
-        for data in self._finished[-8:]:
+        least = {"experiment": 12, "variant": 12, **({"seed": 10} if wide else {}), "progress": 10, "last": 12}
+        for column, width in least.items():
+            table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=width)
+
+        def add(data: dict[str, Any], progress: RenderableType, last: str) -> None:
+            seed = [str(data["seed"])] if wide else []
+            table.add_row(*map(Text, (data["experiment"], data["variant"], *seed)), progress, Text(printable(last)))
+
+        for data in finished:
             shown = ", ".join(f"{k} {v:.3g}" for k, v in list(data["metrics"].items())[:2] if v is not None)
-            table.add_row(data["experiment"], data["variant"], str(data["seed"]), data["outcome"], shown)
-        for data in list(self._running.values()):
+            add(data, Text(data["outcome"]), shown)
+        for data in running:
             row = last_row(Path(data["metrics"]))
             share = row.get("step", 0) / max(row.get("total", 1), 1) if row else 0.0
             last = ", ".join(f"{k} {v:.3g}" for k, v in row.items() if k.endswith("loss") and isinstance(v, float))
-            bar = ProgressBar(total=1.0, completed=min(1.0, share), width=20)
-            table.add_row(data["experiment"], data["variant"], str(data["seed"]), bar, printable(last))
-        return Group(Text(head, style="bold"), table, *[Text(line, style="dim") for line in self._lines])
+            add(data, ProgressBar(total=1.0, completed=min(1.0, share), width=20 if wide else 10), last)
+        return table
+
+
+def _in_two_rows(line: str, width: int) -> str:
+    """A long note must not push the runs off the screen; all of it is in the log."""
+    most = width * 2 - width // 4  # words wrap before the edge
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def last_row(path: Path) -> dict[str, Any]:

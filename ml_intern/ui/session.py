@@ -12,24 +12,38 @@ from rich.text import Text
 from ml_intern.judge.verdict import Verdict
 from ml_intern.read.show import printable
 from ml_intern.session.events import Event
-from ml_intern.session.state import State
+from ml_intern.session.state import LATEST, State
 from ml_intern.ui.live import describe
+from ml_intern.ui.spending import money
 
 _LATEST = 12  # events that are shown
 
 
-def show_session(id: str, status: str, state: State, events: Sequence[Event], size: int, console: Console) -> None:
+def show_session(
+    id: str,
+    status: str,
+    state: State,
+    events: Sequence[Event],
+    size: int,
+    console: Console,
+    all_events: bool = False,
+    problem: str = "",
+) -> None:
+    """What is known of it, its latest events or all of them, and what is wrong behind the last one (`problem`)."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in _facts(id, status, state, len(events), size):
         if value:
             table.add_row(name, Text(printable(value)))
     console.print(table)
     console.print()
-    for event in [one for one in events if describe(one) or one.type.startswith("session.")][-_LATEST:]:
-        when = time.strftime("%m-%d %H:%M:%S", time.localtime(event.time))
+    latest = [one for one in events if describe(one) or one.type.startswith("session.")][-_LATEST:]
+    for event in events if all_events else latest:
+        when = time.strftime("%m-%d %H:%M:%S", time.localtime(event.time if 0 <= event.time <= LATEST else 0))
         console.print(
             f"{event.seq:>6}  {when}  {printable(describe(event) or event.type)}", soft_wrap=True, markup=False
         )
+    if problem:
+        console.print(printable(problem), soft_wrap=True, markup=False)
 
 
 def _facts(id: str, status: str, state: State, events: int, size: int) -> list[tuple[str, str]]:
@@ -37,8 +51,6 @@ def _facts(id: str, status: str, state: State, events: int, size: int) -> list[t
     limits = [f"{settings.get('max_iterations', 0)} model calls"]
     limits += [f"${settings['budget_usd']:.2f}"] if settings.get("budget_usd") is not None else []
     limits += [f"{settings['time_limit']:.0f} s"] if settings.get("time_limit") is not None else []
-    cost = "unknown" if state.cost_unknown else f"${state.cost_usd:.4f}"
-    held = f", ${(state.held + state.held_open) / 1e6:.4f} held for calls without an end" if state.held else ""
     outcomes = [f"{one['claim']}: {Verdict.model_validate(one).word}" for one in state.verdicts]
     return [
         ("session", id),
@@ -51,11 +63,14 @@ def _facts(id: str, status: str, state: State, events: int, size: int) -> list[t
         ("last event", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(state.updated))),
         ("worked", f"{state.seconds:.0f} s"),
         ("model", ", ".join(state.models) or str(settings.get("model", ""))),
-        ("used", f"{state.iterations} model calls, {cost}{held}; of {', '.join(limits)}"),
+        ("used", f"{state.iterations} model calls, {money(state)}; of {', '.join(limits)}"),
         ("sandbox", state.sandbox),
         ("plan", state.plan[:16] or ("drafted, not approved" if state.drafted else "")),
         ("experiments", ", ".join([*state.built, *(f"{one} (given up)" for one in state.blocked)])),
         ("runs", str(state.runs or "")),
+        ("approved", ", ".join(f"{tool} (for the session)" for tool in state.always)),
+        ("questions", "; ".join(f"{one.id} {one.outcome}: {one.question}" for one in state.questions)),
+        ("runs used", _used(state)),
         ("verdicts", "; ".join(outcomes)),
         ("published", state.published),
         ("uploaded to", state.synced),
@@ -63,6 +78,15 @@ def _facts(id: str, status: str, state: State, events: int, size: int) -> list[t
         ("error", state.error),
         ("size", f"{bytes_in_words(size)}, {events} events"),
     ]
+
+
+def _used(state: State) -> str:
+    """Of what is approved for runs; empty where they used no GPU and cost nothing."""
+    held = list(state.reserved.values())
+    minutes, usd = state.gpu_seconds / 60, state.run_micro / 1e6
+    parts = [f"{minutes:.1f} GPU minutes"] if minutes or held else []
+    parts += [f"{sum(one[0] for one in held) / 60:.1f} more held"] if held else []
+    return ", ".join(parts + ([f"${usd:.2f}"] if usd else []))
 
 
 def bytes_in_words(count: float) -> str:

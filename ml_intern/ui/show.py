@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ml_intern.judge.decide import looks_of
 from ml_intern.judge.statistics import power
 from ml_intern.judge.verdict import Verdict
-from ml_intern.plan.plan import Plan
+from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.read.show import printable
+from ml_intern.run.resources import packages
 
 _STYLES = {
     "reproduced": "green",
@@ -49,13 +51,13 @@ def show_plan(plan: Plan, console: Console) -> None:
             + (f", {seeds.extra} more if a claim stays open" if seeds.extra else ""),
             f"  data {experiment.data.name} ({experiment.data.revision}), split {experiment.data.split}",
             f"  setting: {experiment.setting}" + (f", {experiment.scale_factors}" if experiment.scale_factors else ""),
-            f"  about {minutes:.1f} core-minutes, ${experiment.expected_cost_usd:.2f};"
-            f" power to see one standard deviation: {power(seeds.confirm, 1.0):.2f} with {seeds.confirm} seeds"
-            if seeds.confirm > 1
-            else "",
+            f"  about {minutes:.1f} core-minutes, ${experiment.expected_cost_usd:.2f}; {_power(plan, experiment)}",
         ]
         lines += [f"  fetches {resource.name}: {resource.shown}" for resource in experiment.resources]
-        lines += [f"  installs {one.split()[0]} for its scripts alone" for one in experiment.requirements if " " in one]
+        lines += [f"  reads {model.path} of this machine" for model in experiment.base_models if model.path]
+        lines += [
+            f"  installs {packages.shown(one)}, for its scripts alone" for one in experiment.requirements if " " in one
+        ]
         lines += [f"  MAY REACH {', '.join(experiment.hosts)} from data.py and train.py"] if experiment.hosts else []
         lines += [f"  deviates: {deviation}" for deviation in experiment.deviations]
         console.print(Text(printable("\n".join(lines))))
@@ -64,6 +66,17 @@ def show_plan(plan: Plan, console: Console) -> None:
         for finding in plan.findings:
             console.print(Text(f"  {printable(finding.text)}"))
     console.print(Text(f"{plan.dropped} proposed claims were dropped: the {source} does not say them.", style="dim"))
+
+
+def _power(plan: Plan, experiment: Experiment) -> str:
+    """The power to see a difference of one standard deviation, at the level of the interval that decides."""
+    if plan.scale == "smoke":
+        return "a smoke run decides nothing"
+    looks, level = looks_of(plan, experiment)
+    seeds = experiment.seeds
+    counts = [seeds.confirm, seeds.confirm + seeds.extra][:looks]
+    powers = " and ".join(f"{power(count, 1.0, level):.2f} with {count} seeds" for count in counts)
+    return f"power to see one standard deviation by an interval of {100 * level:.4g} %: {powers}"
 
 
 def show_verdicts(verdicts: Sequence[Verdict], statements: dict[str, str], console: Console) -> None:

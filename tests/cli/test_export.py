@@ -49,8 +49,28 @@ def test_out_names_another_file(home: Path) -> None:
     assert len((home / "new" / "trace.jsonl").read_text().splitlines()) == 1
 
 
+def test_the_document_has_outputs_that_are_kept_beside_the_log(home: Path) -> None:
+    with EventLog(home / "home" / "sessions" / ID / "events.jsonl") as log:
+        digest = log.keep("all of a long output")
+        log.append("output.kept", purpose="build e", digest=digest)
+    assert json.loads(run("last", "--format", "json").stdout)["outputs"] == {digest: "all of a long output"}
+
+
 def test_what_cannot_be_is_said_in_words(home: Path) -> None:
     assert run(ID, "--format", "xml").exit_code == 2
     assert isinstance(run("nothing").exception, InputError)
     (home / "file").write_text("x")
     assert isinstance(run(ID, "--out", "file/below").exception, InputError)
+
+
+def test_a_key_that_only_config_toml_names_is_not_exported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a log that was written before anybody knew it to be one."""
+    key = "Zq8vN3xW0kLr7TyB2mPcQ"
+    monkeypatch.setenv("LAB_SERVER", key)
+    with EventLog(home / "home" / "sessions" / ID / "events.jsonl") as log:
+        log.append("note", text=f"HTTP 401 for {key}")
+    assert key in run(ID, "--format", "json").stdout
+    (home / "home" / "config.toml").write_text('[models."openai/qwen"]\napi_key_env = "LAB_SERVER"\n')
+    for format in ("trace", "json", "claude-code"):
+        assert key not in run(ID, "--format", format).stdout
+    assert "HTTP 401 for [redacted: value of LAB_SERVER]" in run(ID, "--format", "json").stdout

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ml_intern
+from tests.e2e.conftest import ml_intern_inside as ml_intern
 from tests.support.openai_server import Answer, in_turn, serving
 
 HEAVY = ("torch", "transformers", "datasets", "litellm", "openai", "numpy")

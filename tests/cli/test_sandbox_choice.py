@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from ml_intern.run import selfcheck
 from ml_intern.session.log import EventLog
 from ml_intern.session.store import SessionStore
 from tests.e2e.conftest import ml_intern
-from tests.support.compute import strongest
+from tests.support.compute import examined, require, strongest
+from tests.support.inside import inside
 
 SETTINGS = {
     "paper": "missing.tex", "plan_text": "", "model": "recipes", "scale": "smoke", "out": "", "max_iterations": 9,
@@ -56,3 +58,20 @@ def test_a_session_of_before_there_were_sandboxes_gets_the_strongest(tmp_path: P
         log.append("session.created", settings=SETTINGS)
     ml_intern("resume", "--yes", home=tmp_path)
     assert chosen(folder.log)[0] in ("bubblewrap", "landlock")
+
+
+def test_a_run_begins_with_why_it_has_no_stronger_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require("bubblewrap")
+    # As if there were one that is stronger than bubblewrap, and does not work here.
+    held = {
+        "docker": selfcheck.Examined(kind="docker", problem="the daemon sleeps"),
+        "bubblewrap": examined("bubblewrap"),
+    }
+    monkeypatch.setattr(selfcheck, "ISOLATING", tuple(held))
+    monkeypatch.setattr(selfcheck, "_examine", lambda kind, home: held[kind])
+    folder = SessionStore(tmp_path / "sessions").create()
+    with EventLog(folder.log) as log:
+        log.append("session.created", settings=SETTINGS)
+    inside(tmp_path, "resume", "--yes")
+    notes = [event.data["text"] for event in folder.events() if event.type == "note"]
+    assert [note for note in notes if "docker: the daemon sleeps" in note and "Until then it is tier A" in note]

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_intern.session.log import EventLog
 from ml_intern.session.store import SessionFolder, SessionStore
-from tests.e2e.conftest import ml_intern
+from tests.e2e.conftest import ml_intern_inside as ml_intern
 
 SETTINGS: dict[str, Any] = {
     "paper": "missing.tex", "plan_text": "", "model": "recipes", "scale": "smoke", "out": "", "max_iterations": 5,
@@ -47,6 +47,49 @@ def test_a_paper_of_this_machine_that_it_names_is_not_read(tmp_path: Path) -> No
     done = ml_intern("resume", "--yes", "--sandbox", "none", home=tmp_path / "home")
     assert done.returncode == 2 and "did not come with it" in done.stderr
     assert not folder.paper.exists()
+
+
+def test_no_way_through_its_own_folder_leads_to_a_paper_of_this_machine_either(tmp_path: Path) -> None:
+    diary = tmp_path / "diary.tex"
+    diary.write_text("\\documentclass{article}\\begin{document}Dear diary\\end{document}")
+    folder = arrived(tmp_path / "home")
+    with EventLog(folder.log) as log:
+        log.append("note", text="", settings={"paper": f"{folder.root}/../../../diary.tex"})
+    done = ml_intern("resume", "--yes", "--sandbox", "none", home=tmp_path / "home")
+    assert done.returncode == 2 and "did not come with it" in done.stderr
+    assert not folder.paper.exists()
+
+
+def test_a_model_that_is_the_address_of_a_server_is_not_asked_unless_a_person_names_it(tmp_path: Path) -> None:
+    for key in ("model", "planner_model", "executor_model", "stronger_model"):
+        folder = arrived(tmp_path / key, **{key: "oobabooga/http://eve.example/v1"})
+        before = folder.log.read_bytes()
+        done = ml_intern("resume", "--yes", home=tmp_path / key)
+        assert done.returncode == 2 and "the address of a server" in done.stderr
+        option = f"--{key.replace('_', '-')}"
+        assert f"{option}." in done.stderr and folder.log.read_bytes() == before
+        own = ml_intern("resume", "--yes", option, "recipes", "--sandbox", "none", home=tmp_path / key)
+        assert "the address of a server" not in own.stderr
+
+
+def test_yes_says_what_it_says_yes_to(tmp_path: Path) -> None:
+    arrived(tmp_path, max_iterations=9999, instructions="x" * 2500)
+    done = ml_intern("resume", "--yes", "--sandbox", "none", home=tmp_path)
+    assert "9999 model calls" in done.stderr and "eve/sessions" in done.stderr
+    assert "and 500 characters more" in done.stderr
+
+
+def test_a_session_of_a_plan_alone_says_how_it_is_run(tmp_path: Path) -> None:
+    folder = SessionStore(tmp_path / "sessions").create()
+    with EventLog(folder.log) as log:
+        log.append("session.created", settings={"paper": "p.tex", "model": "m", "scale": "small", "plan_only": True})
+        log.append("session.finished")
+    for command in ("resume", "report"):
+        done = ml_intern(command, home=tmp_path)
+        assert done.returncode == 2 and "Begin anew: ml-intern plan" in done.stderr
+    folder.plan.write_text("version: 1\n")
+    for command in ("resume", "report"):
+        assert f"ml-intern run --plan {folder.plan}" in ml_intern(command, home=tmp_path).stderr
 
 
 def test_markup_and_escapes_in_a_title_are_shown_as_they_stand(tmp_path: Path) -> None:
@@ -97,3 +140,14 @@ def test_a_session_without_the_settings_of_one_is_refused_in_words(tmp_path: Pat
         log.append("session.created", settings={"paper": "x"})
     done = ml_intern("resume", "--yes", home=tmp_path)
     assert done.returncode == 2 and "lacks settings" in done.stderr
+
+
+def test_a_plan_alone_logs_no_secret_either(tmp_path: Path) -> None:
+    secret = "hf_" + "Qw7zXc9Lm2" * 4
+    paper = tmp_path / "paper.tex"
+    body = "\\begin{document}\\maketitle Hi.\\end{document}"
+    paper.write_text(f"\\documentclass{{article}}\\title{{Of {secret}}}{body}")
+    ml_intern("plan", "--paper", str(paper), "--sandbox", "none", home=tmp_path / "home")
+    (folder,) = SessionStore(tmp_path / "home" / "sessions").all()
+    logged = folder.log.read_text()
+    assert "paper.read" in logged and "[redacted" in logged and secret not in logged

@@ -11,19 +11,9 @@ from tests.support.zoo import Life, finish, live, outcome, processes_of
 PLACES = 2  # each is some ten seconds
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Life, dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("zoo")
-    life = live(folder / "undisturbed")
-    assert life.code == 0, life.said
-    return folder, life, outcome(folder / "undisturbed")
-
-
 @pytest.mark.parametrize("place", range(PLACES))
-def test_killed_somewhere_it_ends_as_if_it_had_not_been(
-    place: int, undisturbed: tuple[Path, Life, dict[str, Any]]
-) -> None:
-    folder, life, wanted = undisturbed
+def test_killed_somewhere_it_ends_as_if_it_had_not_been(place: int, zoo: tuple[Path, Life, dict[str, Any]]) -> None:
+    folder, life, wanted = zoo
     home = folder / f"killed-{place}"
     part = life.boundaries // PLACES
     at = random.Random(place).randrange(place * part + 1, (place + 1) * part)
@@ -34,8 +24,8 @@ def test_killed_somewhere_it_ends_as_if_it_had_not_been(
     assert processes_of(home) == []
 
 
-def test_killed_in_every_life_it_comes_to_its_end(undisturbed: tuple[Path, Life, dict[str, Any]]) -> None:
-    folder, life, wanted = undisturbed
+def test_killed_in_every_life_it_comes_to_its_end(zoo: tuple[Path, Life, dict[str, Any]]) -> None:
+    folder, life, wanted = zoo
     home = folder / "again-and-again"
     lives = 0
     while lives < 12 and live(home, kill_at=life.boundaries // 3).killed:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ml_intern
+from tests.e2e.conftest import ml_intern as of_its_own
+from tests.e2e.conftest import ml_intern_inside as ml_intern
 from tests.judge.workshop import DATA, PREDICT, TRAIN, changed
 from tests.support.crashing import CLAIM
 from tests.support.crashing import EXPERIMENT as ZOO
@@ -53,14 +54,20 @@ def paper(tmp_path: Path) -> Path:
     return path
 
 
-def run(paper: Path, script: Callable[[dict[str, Any]], Answer], monkeypatch: pytest.MonkeyPatch, *more: str) -> Any:
-    """(the process, the requests that the model got, the published folder)."""
+def run(
+    paper: Path,
+    script: Callable[[dict[str, Any]], Answer],
+    monkeypatch: pytest.MonkeyPatch,
+    *more: str,
+    by: Callable[..., Any] = ml_intern,
+) -> Any:
+    """(the process, the requests that the model got, the published folder). `by`: what carries out the command line."""
     home = paper.parent / "home"
     with serving(script) as server:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-secret")
         monkeypatch.setenv("OPENAI_BASE_URL", server.base)
         monkeypatch.setenv("OPENAI_API_BASE", server.base)
-        done = ml_intern("run", "--paper", str(paper), "--model", "openai/scripted", "--yes", *more, home=home)
+        done = by("run", "--paper", str(paper), "--model", "openai/scripted", "--yes", *more, home=home)
     published = next(iter((home / "hub").iterdir()), None) if (home / "hub").exists() else None
     return done, server.requests, published
 
@@ -79,7 +86,7 @@ def test_a_run_from_paper_to_card_with_scripts_that_are_written_and_mended(
         call("explore"),
         Answer(text=f"All is well.\n```json\n{ending}\n```"),
     ]
-    done, requests, published = run(paper, scripted(build), monkeypatch)
+    done, requests, published = run(paper, scripted(build), monkeypatch, by=of_its_own)
     assert done.returncode == 0, done.stderr
     (verdict,) = json.loads((published / "verdicts.json").read_text())
     assert (verdict["outcome"], verdict["setting"]) == ("reproduced", "analogue")
@@ -107,16 +114,6 @@ def test_exploration_shows_the_model_validation_scores_only(paper: Path, monkeyp
     assert "accuracy@validation" in explored and "@test" not in explored
     seeds = set(re.findall(r"seed (\d+)", explored))
     assert len(seeds) == 1 and all(int(seed) % 2 == 0 for seed in seeds)
-
-
-def test_a_model_that_goes_in_circles_ends_with_exit_code_4_and_a_report(
-    paper: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done, _, published = run(paper, scripted([call("smoke_run")]), monkeypatch)
-    assert done.returncode == 4
-    assert "doom-loop cap" in done.stderr
-    (verdict,) = json.loads((published / "verdicts.json").read_text())
-    assert verdict["outcome"] == "not tested" and "doom loop" in verdict["reason"]
 
 
 def test_a_model_that_gives_up_leaves_its_reason_in_the_report(paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +144,8 @@ def test_a_plan_that_does_not_fit_is_sent_back_once_with_what_is_wrong(
     done, requests, _ = run(paper, scripted([call("finish")], {"experiments": [odd], "left_out": []}), monkeypatch)
     assert done.returncode == 1
     assert said in done.stderr and "Traceback" not in done.stderr
-    assert said in requests[-1]["messages"][-1]["content"]
+    sent_back = [r["messages"][-1]["content"] for r in requests if said in r["messages"][-1]["content"]]
+    assert len(sent_back) == 1
 
 
 def test_a_model_whose_quotes_do_not_stand_in_the_paper_is_told_so_and_asked_again(

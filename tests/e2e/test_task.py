@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ml_intern
+from tests.e2e.conftest import ml_intern_inside as ml_intern
 from tests.judge.workshop import HONEST, TRAIN, changed
 from tests.support.openai_server import Answer, call, serving
 
@@ -116,7 +116,8 @@ def test_a_task_whose_number_is_missed_says_so_and_publishes_what_was_measured(
 
 
 def test_a_task_without_a_number_is_measured_without_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim = {**THRESHOLD, "kind": "measurement", "quote": "Train a classifier of zebras", "numbers": []}
+    words = {"statement": "A classifier of zebras is measured.", "quote": "Train a classifier of zebras"}
+    claim = {**THRESHOLD, **words, "kind": "measurement", "numbers": []}
     test = {**TEST, "kind": "measurement", "target": None}
     script = scripted(claim=claim, experiment={**EXPERIMENT, "tests": [test]})
     done, _, published = run(tmp_path, script, monkeypatch, task="Train a classifier of zebras.")
@@ -151,13 +152,6 @@ def test_a_task_that_cannot_be_done_ends_with_the_reason_and_no_number(
     assert published is not None
     assert "there are no zebras here" in (published / "report.md").read_text()
     assert "model-index" not in (published / "README.md").read_text()
-
-
-def test_a_task_ends_within_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = [call("write_file", path=f"note{n}.txt", content=str(n)) for n in range(50)]
-    done, requests, published = run(tmp_path, scripted(steps), monkeypatch, "--max-iterations", "6")
-    assert done.returncode == 3 and len(requests) <= 6
-    assert published is not None and (published / "report.html").exists()
 
 
 def test_hostile_words_stay_inside_their_fence_and_approve_nothing(

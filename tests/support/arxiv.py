@@ -8,17 +8,19 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.support.http import on_loopback
 
-ENTRY = """<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>{site}/abs/{id}v1</id><title>{title}</title>
+ENTRY = """<feed xmlns="http://www.w3.org/2005/Atom"><entry><id>{site}/abs/{id}v{version}</id><title>{title}</title>
 <summary>A summary.</summary><author><name>Ada Author</name></author></entry></feed>"""
 EMPTY = '<feed xmlns="http://www.w3.org/2005/Atom"></feed>'
 
 
 @dataclass
 class StandInArxiv:
-    """`sources` and `pdfs` by id without version. `faults` are answered first: (status, headers), one a request."""
+    """`sources` and `pdfs` by id without version; `versions` has the newest where it is not 1.
+    `faults` are answered first: (status, headers), one a request."""
 
     sources: dict[str, bytes] = field(default_factory=dict)
     pdfs: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
     faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
@@ -33,8 +35,9 @@ class StandInArxiv:
         if parts.path == "/api/query":
             paper = parse_qs(parts.query)["id_list"][0].split("v")[0]
             known = paper in self.sources or paper in self.pdfs
-            text = ENTRY.format(site=self.site, id=paper, title=f"Paper {paper}") if known else EMPTY
-            return 200, {}, text.encode()
+            version = self.versions.get(paper, 1)
+            text = ENTRY.format(site=self.site, id=paper, version=version, title=f"Paper {paper}")
+            return 200, {}, (text if known else EMPTY).encode()
         kind, paper = parts.path.removeprefix("/").split("/", 1)
         held = {"e-print": self.sources, "pdf": self.pdfs}.get(kind, {})
         data = held.get(paper.split("v")[0])

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from ml_intern.run.compute.local import LocalCompute
+from ml_intern.run.compute.server import Server
 from ml_intern.run.sandbox.choice import KINDS, Choice
 from ml_intern.run.selfcheck import ISOLATING, Examined, examine
 from ml_intern.run.spec import Limits, RunResult, RunSpec
 
 WARM = "warm"  # bubblewrap, with scripts that are forks of a process that has imported torch
+FORKED = "forked"  # no sandbox, with scripts that are forks of a process that has imported numpy (forked.py)
+FORKED_WARM = "forked, warm"  # the same with torch and transformers
 
 
 class Shared(LocalCompute):
@@ -24,13 +27,15 @@ class Shared(LocalCompute):
         self._server, self._warm, self._lock = started._server, started._warm, started._lock
 
 
-def shared_compute(kind: str = "none", slots: int | None = None) -> LocalCompute:
+def shared_compute(kind: str = FORKED, slots: int | None = None) -> LocalCompute:
     return Shared(kind, slots)
 
 
 @functools.cache
 def _started(kind: str) -> LocalCompute:
     made = LocalCompute(chosen(kind))
+    if kind in (FORKED, FORKED_WARM):
+        made._server = Server(chosen(kind), "tests.support.forked")
     if kind == WARM:
         made.warm_up(wait=True)
     return made
@@ -38,7 +43,8 @@ def _started(kind: str) -> LocalCompute:
 
 @functools.cache
 def chosen(kind: str) -> Choice:
-    return Choice("bubblewrap" if kind == WARM else kind, Path(tempfile.gettempdir()), warm=kind == WARM)
+    real = {WARM: "bubblewrap", FORKED: "none", FORKED_WARM: "none"}.get(kind, kind)
+    return Choice(real, Path(tempfile.gettempdir()), warm=kind in (WARM, FORKED_WARM))
 
 
 @functools.cache

@@ -1,23 +1,18 @@
 """The command line with a scripted model in it, killed by SIGKILL at a chosen boundary.
 
-A boundary lies before and after everything that reaches the disk or another process, and in the middle of each write.
-`python -m tests.support.crashing KILL_AT ARGUMENTS…`; KILL_AT 0 never kills and says on stderr how many there were.
+`python -m tests.support.crashing KILL_AT ARGUMENTS…`: a place, by number or name (`boundaries.py`). 0 never kills,
+and says on stderr how many there were.
 """
 
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import httpx
-
 from ml_intern.llm.protocol import Reply, Request, ToolCall, Usage
-from tests.judge.workshop import HONEST
+from tests.support.boundaries import Boundaries
+from tests.support.light import SCRIPTS
 
 CLAIM: dict[str, Any] = {
     "statement": "A zebra is more accurate than an okapi.",
@@ -60,8 +55,11 @@ class ZooModel:
         if not request.tools:
             return Reply(content="The zebra won here.", usage=usage)
         turns = [message for message in request.messages if message.role == "assistant"]
-        files = [("write_file", {"path": name, "content": text}) for name, text in HONEST.items()]
-        script = [files, [("read_file", {"path": "train.py"}), ("smoke_run", {})], [("finish", {"note": "done"})]]
+        scripts = SCRIPTS | {"train.py": os.environ.get("ZOO_TRAIN") or SCRIPTS["train.py"]}
+        files = [("write_file", {"path": name, "content": text}) for name, text in scripts.items()]
+        asked = {"question": "Should it see the stripes?", "meanwhile": "it sees them"}
+        tries = [("read_file", {"path": "train.py"}), ("ask_person", asked), ("smoke_run", {})]
+        script = [files, tries, [("finish", {"note": "done"})]]
         calls = [
             ToolCall(id=f"{len(turns)}-{place}", name=name, arguments=json.dumps(arguments))
             for place, (name, arguments) in enumerate(script[min(len(turns), 2)])
@@ -69,65 +67,22 @@ class ZooModel:
         return Reply(tool_calls=tuple(calls), usage=usage)
 
 
-class Boundaries:
-    """Counts them, and kills this process at one."""
-
-    def __init__(self, kill_at: int) -> None:
-        self.kill_at, self.count = kill_at, 0
-        self._lock = threading.Lock()
-
-    def here(self) -> None:
-        with self._lock:
-            self.count += 1
-            if self.count == self.kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    def around(self, holder: Any, name: str) -> None:
-        real = getattr(holder, name)
-
-        def wrapped(*args: Any, **options: Any) -> Any:
-            self.here()
-            result = real(*args, **options)
-            self.here()
-            return result
-
-        setattr(holder, name, wrapped)
-
-    def in_writes(self) -> None:
-        real: Callable[[int, Any], int] = os.write
-
-        def write(fd: int, data: Any) -> int:
-            if fd <= 2:
-                return real(fd, data)
-            self.here()
-            if self.count + 1 == self.kill_at and len(data) > 1:
-                real(fd, bytes(data)[: len(data) // 2])
-                self.here()
-            done = real(fd, data)
-            self.here()
-            return done
-
-        os.write = write  # type: ignore[assignment]
-
-
-def main() -> None:
+def crash_at(kill_at: int | str, arguments: list[str], places: Path | None = None) -> None:
+    """Runs the command line in this process. `places`: where the names of all boundaries go at its end."""
     from ml_intern.cli import common
     from ml_intern.cli import main as command_line
 
     common.open_model = lambda *_, **__: ZooModel()  # type: ignore[assignment]
-    boundaries = Boundaries(int(sys.argv[1]))
-    boundaries.in_writes()
-    for name in ("fsync", "fdatasync", "replace", "rename", "truncate", "ftruncate", "unlink", "mkdir"):
-        boundaries.around(os, name)
-    boundaries.around(subprocess.Popen, "__init__")
-    boundaries.around(socket, "send_fds")  # a run is handed to its supervisor
-    boundaries.around(httpx.Client, "send")  # the Hub
-    sys.argv = ["ml-intern", *sys.argv[2:]]
+    boundaries = Boundaries(kill_at, Path(os.environ["ML_INTERN_HOME"]))
+    boundaries.install()
+    sys.argv = ["ml-intern", *arguments]
     try:
         command_line.main()
     finally:
-        sys.stderr.write(f"boundaries: {boundaries.count}\n")
+        sys.stderr.write(f"boundaries: {len(boundaries.names)}\n")
+        if places:
+            boundaries.tell(places)
 
 
 if __name__ == "__main__":
-    main()
+    crash_at(int(sys.argv[1]) if sys.argv[1].isdigit() else sys.argv[1], sys.argv[2:])

@@ -14,6 +14,14 @@ from ml_intern.run.sandbox.ownership import NOBODY
 ROOT = Path(__file__).parents[2]
 
 
+def as_user(*arguments: str, home: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """`python ARGUMENTS` as an ordinary user: as this one, where it is no root."""
+    if os.geteuid() == 0:
+        return as_nobody(*arguments, home=home, timeout=timeout)
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+
+
 def as_nobody(*arguments: str, home: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """`python ARGUMENTS` with this test run's packages. Skips the test where that cannot be had, and says why."""
     if os.geteuid() != 0:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Life:
         return self.code == -9
 
 
-def live(home: Path, kill_at: int = 0, locator: str = "", more: tuple[str, ...] = ()) -> Life:
+def live(home: Path, kill_at: int | str = 0, locator: str = "", more: tuple[str, ...] = ()) -> Life:
     """Starts the run, or resumes it where there is a session that got as far as its first event, or that of
     `locator`."""
     paper = home.parent / "zoo.tex"  # one path for all homes: it stands in the plan, whose hash the seeds come from
@@ -46,7 +47,7 @@ def live(home: Path, kill_at: int = 0, locator: str = "", more: tuple[str, ...] 
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.crashing", str(kill_at), *command],
         env={**os.environ, "ML_INTERN_HOME": str(home), "PYTHONPATH": str(ROOT)},
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     found = re.search(r"boundaries: (\d+)", done.stderr)
     return Life(done.returncode, int(found[1]) if found else 0, done.stdout + done.stderr)
@@ -58,6 +59,11 @@ def finish(home: Path, lives: int = 5) -> Life:
     while life.code and lives:
         life, lives = live(home), lives - 1
     return life
+
+
+def came_to(home: Path) -> dict[str, Any]:
+    """The same without how often the model was asked: what a run came to, whatever went wrong on its way."""
+    return {name: value for name, value in outcome(home).items() if name != "answers"}
 
 
 def outcome(home: Path) -> dict[str, Any]:
@@ -74,6 +80,9 @@ def outcome(home: Path) -> dict[str, Any]:
         "verdicts": json.loads((published / "verdicts.json").read_text()),
         "files": kept,
         "scripts": sorted(event.data["scripts"] for event in events if event.type == "experiment.built")[:1],
+        "questions": [event.data["question"] for event in events if event.type == "question"],
+        "listed": (published / "report.md").read_text().count("Should it see the stripes"),
+        "answers": dict(Counter(event.data["purpose"] for event in events if event.type == "model.replied")),
         "unknown outcomes": sum("OUTCOME UNKNOWN" in str(e.data) for e in events if e.type == "tool.result"),
     }
 

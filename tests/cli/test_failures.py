@@ -1,0 +1,68 @@
+"""How a run ends that the disk, or a fault of the program itself, breaks off: logged, in words, and it can go on."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from ml_intern.agent import reading
+from ml_intern.cli import common
+from ml_intern.session.store import SessionFolder, SessionStore
+from tests.support.inside import Said, inside
+
+PAPER = "\\documentclass{article}\\begin{document}\\section{A}Words here.\\end{document}"
+
+
+def run(home: Path, command: str = "run") -> Said:
+    paper = home.parent / "paper.tex"
+    paper.write_text(PAPER)
+    return inside(home, command, "--paper", str(paper), "--sandbox", "none", *(["--yes"] if command == "run" else []))
+
+
+def only_session(home: Path) -> SessionFolder:
+    (folder,) = SessionStore(home / "sessions").all()
+    return folder
+
+
+def break_off(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def broken(path: Path, content: str) -> None:
+        raise error
+
+    monkeypatch.setattr(reading, "write_whole", broken)
+
+
+@pytest.mark.parametrize(("number", "next"), [(errno.ENOSPC, "Free some disk space"), (errno.EIO, "See to that")])
+def test_a_file_that_cannot_be_written_ends_a_run_as_every_other_failure_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, next: str
+) -> None:
+    break_off(monkeypatch, OSError(number, os.strerror(number), "/home/x/paper.json"))
+    done = run(tmp_path / "home")
+    folder = only_session(tmp_path / "home")
+    assert done.code == 1 and f"ml-intern resume {folder.id}" in done.err and "Traceback" not in done.err
+    assert f"/home/x/paper.json: {os.strerror(number)}" in done.err and next in done.err
+    last = folder.events()[-1]
+    assert last.type == "session.failed" and os.strerror(number) in last.data["error"] and last.data["code"] == 1
+
+
+def test_what_nobody_foresaw_keeps_its_traceback_and_can_go_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(common.typer, "echo", lambda text, **_: said.append(text))
+    break_off(monkeypatch, ValueError("a fault of the program"))
+    with pytest.raises(ValueError, match="a fault of the program"):
+        run(tmp_path / "home")
+    folder = only_session(tmp_path / "home")
+    assert said[-1] == f"Session {folder.id} is kept; go on with: ml-intern resume {folder.id}"
+    last = folder.events()[-1]
+    assert (last.type, last.data["error"]) == ("session.failed", "ValueError: a fault of the program")
+
+
+def test_a_plan_that_the_disk_broke_off_has_failed_in_its_log_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_off(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/home/x/paper.json"))
+    done = run(tmp_path / "home", "plan")
+    assert done.code == 1 and "No space left" in done.err
+    assert only_session(tmp_path / "home").state().status == "failed"

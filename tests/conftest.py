@@ -1,0 +1,29 @@
+"""How the tests are spread over processes: those that share something stay together, the longest first."""
+
+from typing import Any
+
+import pytest
+
+# Files whose tests share runs (each would be made again in every process that has one of them), or the disk.
+_TOGETHER = {
+    "tests/e2e/test_main_job.py": "the main job",
+    "tests/e2e/test_interruptions.py": "an interrupted run",
+    "tests/e2e/test_crashes.py": "a crashing run",
+    "tests/e2e/test_moving.py": "a crashing run",
+    "tests/e2e/test_planner.py": "planner and executor",
+    "tests/e2e/test_faults.py": "an undisturbed run",
+    "tests/e2e/test_stops.py": "an undisturbed run",
+    "tests/run/test_hidden.py": "how full the disk is",  # one that ends frees what another must be seen to take
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return _TOGETHER.get(file, nodeid)
+
+    return Scheduler(config, log)
