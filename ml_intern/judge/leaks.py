@@ -67,6 +67,13 @@ def _correlation(matrix: Any, values: Any) -> Any:
 
 def _ranked(matrix: Any) -> Any:
     """Ranks by column, ties at their mean."""
-    from scipy.stats import rankdata
+    import numpy as np
 
-    return rankdata(matrix, axis=0)
+    return np.array([_ranks(column) for column in matrix.T]).reshape(matrix.T.shape).T
+
+
+def _ranks(column: Any) -> Any:
+    import numpy as np
+
+    _, places, counts = np.unique(column, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]

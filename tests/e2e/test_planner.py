@@ -79,7 +79,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path, Pat
         patch.setenv("OPENAI_API_KEY", "sk-planted-secret")
         patch.setenv("OPENAI_BASE_URL", server.base)
         patch.setenv("OPENAI_API_BASE", server.base)
-        names = ("--planner-model", "openai/thinker", "--executor-model", "openai/maker")
+        names = ("--planner-model", "openai/thinker", "--executor-model", "openai/maker", "--sandbox", "none")
         done = ml_intern("run", "--paper", str(paper), *names, "--yes", home=home)
     assert done.returncode == 0, done.stderr
     return model, home, next((home / "hub").iterdir())

@@ -65,7 +65,7 @@ def run(
         monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-secret")
         monkeypatch.setenv("OPENAI_BASE_URL", server.base)
         monkeypatch.setenv("OPENAI_API_BASE", server.base)
-        done = ml_intern("run", task, "--model", "openai/scripted", "--yes", *more, home=home)
+        done = ml_intern("run", task, "--model", "openai/scripted", "--yes", "--sandbox", "none", *more, home=home)
     return done, server.requests, next(iter((home / "hub").iterdir()), None) if (home / "hub").exists() else None
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_intern.session.log import read_log
+from tests.support import zygote
 from tests.support.crashing import PAPER
 
 ROOT = Path(__file__).parents[2]
@@ -44,11 +43,8 @@ def live(home: Path, kill_at: int | str = 0, locator: str = "", more: tuple[str,
         command = ["run", "--paper", str(paper), "--model", "openai/zoo", "--yes", "--sandbox", "none", "--jobs", "2"]
         command += ["--no-warm-start"]
     command += more
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.crashing", str(kill_at), *command],
-        env={**os.environ, "ML_INTERN_HOME": str(home), "PYTHONPATH": str(ROOT)},
-        cwd=ROOT, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    environment = {**os.environ, "ML_INTERN_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    done = zygote.run(command, environment, 300, kill_at)
     found = re.search(r"boundaries: (\d+)", done.stderr)
     return Life(done.returncode, int(found[1]) if found else 0, done.stdout + done.stderr)
 

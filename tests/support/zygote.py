@@ -5,6 +5,7 @@ program starts begin a new Python. `python -m tests.support.zygote DESCRIPTOR` i
 """
 
 import functools
+import importlib
 import json
 import os
 import signal
@@ -19,14 +20,36 @@ from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
 _LOCK = threading.Lock()
+_MODULES = (
+    "ml_intern.cli.main",
+    "ml_intern.cli.run",
+    "ml_intern.cli.resume",
+    "ml_intern.agent.pipeline",
+    "ml_intern.judge.laboratory",
+    "ml_intern.publish.bundle",
+    "ml_intern.ui.show",
+    "openai.resources",
+    "pyarrow.ipc",
+    "scipy.special",
+    "tests.support.crashing",
+)
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
-    """`ml-intern ARGUMENTS`, with nothing on its standard input. Raises TimeoutExpired, and kills it then."""
+def run(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    timeout: float,
+    kill_at: int | str | None = None,
+    folder: Path = ROOT,
+) -> subprocess.CompletedProcess[str]:
+    """`ml-intern ARGUMENTS`, with nothing on its standard input. Raises TimeoutExpired, and kills it then.
+
+    With `kill_at` as `crashing.py` runs it. It begins in `folder`.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         reader, told = os.pipe()
         with os.fdopen(reader, "rb", buffering=0) as answers:
-            asked = json.dumps([list(arguments), dict(environment)]).encode()
+            asked = json.dumps([list(arguments), dict(environment), kill_at, str(folder)]).encode()
             with _LOCK:
                 socket.send_fds(_zygote(), [asked], [out.fileno(), err.fileno(), told])
             os.close(told)
@@ -70,31 +93,47 @@ def _serve(requests: socket.socket) -> None:
             os.close(file)
 
 
-def _wait_for(arguments: list[str], environment: dict[str, str], out: int, err: int, told: int) -> NoReturn:
+def _wait_for(
+    arguments: list[str],
+    environment: dict[str, str],
+    kill_at: int | str | None,
+    folder: str,
+    out: int,
+    err: int,
+    told: int,
+) -> NoReturn:
     """The parent of one process of the command line: says its number, and how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.set_inheritable(told, False)
     pid = os.fork()
     if pid == 0:
         os.close(told)
-        _become(arguments, environment, out, err)
+        _become(arguments, environment, kill_at, folder, out, err)
     os.write(told, b"%d\n" % pid)
     os.write(told, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     os._exit(0)
 
 
-def _become(arguments: list[str], environment: dict[str, str], out: int, err: int) -> NoReturn:
+def _become(
+    arguments: list[str], environment: dict[str, str], kill_at: int | str | None, folder: str, out: int, err: int
+) -> NoReturn:
     code = 1
     try:
+        os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
         for file, number in ((out, 1), (err, 2)):
             os.dup2(file, number)
             os.close(file)
         sys.argv = ["ml-intern", *arguments]
-        from ml_intern.cli.main import main
+        if kill_at is None:
+            from ml_intern.cli.main import main
 
-        main()
+            main()
+        else:
+            from tests.support.crashing import crash_at
+
+            crash_at(kill_at, arguments)
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
@@ -109,18 +148,9 @@ def _become(arguments: list[str], environment: dict[str, str], out: int, err: in
 
 def _import_all() -> None:
     """What a run imports, but for what reads the environment while it is imported (the Hub's client)."""
-    import pyarrow.ipc  # noqa: F401
-
-    import ml_intern.agent.pipeline
-    import ml_intern.cli.main
-    import ml_intern.cli.resume
-    import ml_intern.cli.run
-    import ml_intern.judge.laboratory
-    import ml_intern.publish.bundle
-    import ml_intern.ui.show  # noqa: F401
-    from ml_intern.llm.gateway import _litellm
-
-    _litellm()
+    for name in _MODULES:
+        importlib.import_module(name)
+    importlib.import_module("ml_intern.llm.gateway")._litellm()
     assert "huggingface_hub" not in sys.modules
     assert threading.active_count() == 1
 
