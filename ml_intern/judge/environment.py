@@ -21,9 +21,9 @@ def environment_lock() -> str:
 
 
 def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
-    """Without `metadata`, which parses the whole of a package's description: half a second for all that are installed."""
+    """Without `metadata`, which parses all of a package's description: half a second for those that are installed."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    said = {key: value for key, value in reversed(_FIELD.findall(text))}  # the first counts: a description comes later
+    said = dict(reversed(_FIELD.findall(text)))  # the first counts: a description comes later
     return said.get("Name", "").lower().replace("_", "-"), said.get("Version", "")
 
 
