@@ -129,7 +129,7 @@ def _load(folder: Path) -> tuple[Recipe, ...]:
 
 
 def load_recipe(folder: Path) -> Recipe:
-    data = yaml.load((folder / "recipe.yaml").read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506: a safe one
+    data = yaml.load((folder / "recipe.yaml").read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 (a safe one, by libyaml)
     try:
         return Recipe.model_validate({**data, "folder": folder})
     except (TypeError, ValueError) as error:
