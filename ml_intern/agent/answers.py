@@ -4,41 +4,52 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from ml_intern.llm.fences import fenced_blocks
-
 _LOOKED_AT = 200  # braces
 _OPENS = re.compile(r"\{\s*[\"}]")  # as objects do; `{x}` of a text does not
+_BRACE = re.compile(r"[{}]")
+_OUTSIDE_STRINGS = re.compile(r'[{}]|"(?:[^"\\]|\\.)*(?:"|\Z)', re.DOTALL)  # braces, and each string as one
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _DECODER = json.JSONDecoder(strict=False)
 
 
 def json_in(text: str) -> str:
-    """The longest JSON object that stands in `text`; where none is whole, what was plainly meant as one."""
-    whole = _longest_object(text)
-    if whole:
-        return whole
-    for block in fenced_blocks(text):
-        if _OPENS.match(block.body.lstrip()):
-            return block.body.strip()
-    opened = _OPENS.search(text)
-    start, end = opened.start() if opened else text.find("{"), text.rfind("}")
+    """The longest JSON object that stands in `text`, whole or nearly: a slip in one makes none of those inside it the
+    answer."""
+    longest = max(_objects(text), key=len, default="")
+    if len(longest) > len("{}"):
+        return longest
+    start, end = text.find("{"), text.rfind("}")
     return text[start : end + 1] if 0 <= start < end else text
 
 
-def _longest_object(text: str) -> str:
-    """Empty where there is none but `{}`."""
-    longest, done = "", 0
+def _objects(text: str) -> Iterator[str]:
+    """One after another; none that lies in another."""
+    done = 0
     for match in list(_OPENS.finditer(text))[:_LOOKED_AT]:
-        if match.start() < done:
+        if (start := match.start()) < done:
             continue  # inside the one before
         try:
-            _, done = _DECODER.raw_decode(text, match.start())
+            _, done = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            continue
-        longest = max(longest, text[match.start() : done], key=len)
-    return longest if len(longest) > len("{}") else ""
+            done = _end_of_nearly(text, start)
+        yield text[start:done].rstrip()
+
+
+def _end_of_nearly(text: str, start: int) -> int:
+    """Where an object ends that cannot be read: at its brace; where a quotation mark too many hides that one, at the
+    brace that it has without heeding any; where it was broken off, with its fence or the text."""
+    for tokens in (_OUTSIDE_STRINGS, _BRACE):
+        depth = 0
+        for match in tokens.finditer(text, start):
+            depth += {"{": 1, "}": -1}.get(match[0], 0)
+            if depth == 0:
+                return match.end()
+    closed = _FENCE.search(text, start)
+    return closed.start() if closed else len(text)
 
 
 def problems(error: ValidationError) -> str:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from ml_intern.agent.answers import json_in
+from ml_intern.llm.nearly_json import mended_json
 
 ANSWER = '{"claims": [{"statement": "f{x} wins", "n": {"a": 1}}]}'
 
@@ -28,6 +29,29 @@ def test_what_is_nearly_json_is_given_on_to_be_mended() -> None:
     assert json_in('The set {x}:\n{"claims": [1, 2,]} so.') == '{"claims": [1, 2,]}'
     assert json_in('The set {x}:\n```json\n{"claims": [1, 2,]}\n```\nand {y}.') == '{"claims": [1, 2,]}'
     assert json_in("no JSON at all") == "no JSON at all"
+
+
+INNER = '{"statement": "f wins by a long way over all the others", "n": {"a": 1}}'
+
+
+@pytest.mark.parametrize(
+    "nearly",
+    [
+        f'{{"claims": [{INNER}, {INNER},]}}',
+        f'{{"claims": [{INNER} {INNER}]}}',
+        f'{{"claims": [{INNER}, {INNER}], // two\n}}',
+        f'{{"claims": [{INNER}, {INNER}], "note": "the {{so called}} "best" of 5\' 3" each"}}',
+        f'{{"claims": [{INNER}, {INNER}]',
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "Here:\n```json\n{}\n```\nwith {{x}}.", 'Of {{"a": 1}} and {{z}}:\n{}'])
+def test_one_slip_makes_no_inner_object_the_answer(nearly: str, around: str) -> None:
+    found = json.loads(mended_json(json_in(around.format(nearly))))
+    assert found["claims"] == [json.loads(INNER)] * 2
+
+
+def test_what_stands_behind_an_object_with_a_slip_is_another() -> None:
+    assert json_in(f'{{"claims": [1,]}} is too little: {ANSWER}') == ANSWER
 
 
 def test_very_many_braces_take_no_time() -> None:
