@@ -16,7 +16,8 @@ _HEREDOC = re.compile(
 )
 _COMMENT = re.compile(r"(?m)^[ \t]*#.*$")
 _PUNCTUATION = "();<>|&\n"
-_STANDS_FOR = "HEREDOC-"  # where a here-document was, with its number behind
+_STANDS_FOR = "\0"  # where a here-document was, with its number behind: no command can contain this character
+_DEEPEST = 20  # shells inside shells that are looked into
 _KEYWORDS = {"do", "then", "else", "elif", "if", "while", "until", "!", "{", "time", "exec", "command", "builtin"}
 _WRAPPERS = {"timeout", "nohup", "nice", "env", "stdbuf", "sudo", "setsid", "xvfb-run", "ionice", "taskset"}
 _SHELLS = {"bash", "sh", "dash", "zsh"}
@@ -45,14 +46,18 @@ class Work:
 
 def work_of(command: str) -> Work:
     """The last program of `command` that does more than show, move about or tidy up; else the last of all."""
-    bodies: list[str] = []
+    return _work_in(command[:_LONGEST].replace(_STANDS_FOR, ""), [], _DEEPEST)
+
+
+def _work_in(command: str, bodies: list[str], deeper: int) -> Work:
+    """`bodies`: of here-documents outside, of which `command` may hold some."""
 
     def keep(match: re.Match[str]) -> str:
         bodies.append(match["body"])
         return f"<< {_STANDS_FOR}{len(bodies) - 1} {match['rest']}"
 
-    text = _COMMENT.sub("", _HEREDOC.sub(keep, command[:_LONGEST])).replace("\\\n", " ")
-    works = [work for words in _parts(text) if (work := _work(words, bodies)) is not None]
+    text = _COMMENT.sub("", _HEREDOC.sub(keep, command)).replace("\\\n", " ")
+    works = [work for words in _parts(text) if (work := _work(words, bodies, deeper)) is not None]
     telling = [work for work in works if work.name.partition(" ")[0] not in _BESIDE]
     return (telling or works or [Work(" ".join(command.split()[:2]))])[-1]
 
@@ -83,7 +88,7 @@ def _parts(text: str) -> list[list[str]]:
     return parts
 
 
-def _work(words: list[str], bodies: list[str]) -> Work | None:
+def _work(words: list[str], bodies: list[str], deeper: int) -> Work | None:
     """None where no program is started."""
     words = _unwrapped(words)
     if not words:
@@ -95,8 +100,8 @@ def _work(words: list[str], bodies: list[str]) -> Work | None:
     elif here := [word for word in rest if word.startswith(_STANDS_FOR)]:
         code = bodies[int(here[-1].removeprefix(_STANDS_FOR))]
         rest = [word for word in rest if word not in here]
-    if program in _SHELLS and code:
-        return work_of(code)
+    if program in _SHELLS and code and deeper:
+        return _work_in(code, bodies, deeper - 1)
     named = [word for word in rest if not word.startswith("-") and not _ASSIGNMENT.fullmatch(word)]
     program = "python" if _PYTHON.fullmatch(program) else program
     first = named[0].rsplit("/", 1)[-1] or named[0] if named else ""
