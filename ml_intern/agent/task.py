@@ -10,28 +10,21 @@ from ml_intern.agent.demand import demanded
 from ml_intern.errors import PlanError
 from ml_intern.judge.metrics import OUTSIDE, ceiling, higher_is_better, is_metric
 from ml_intern.plan.claim import Claim, TaskClaims
-from ml_intern.plan.folding import sentences
+from ml_intern.plan.folding import fold, sentences
 from ml_intern.plan.numbers import quantities
 from ml_intern.plan.plan import ClaimTest, Plan
 from ml_intern.read.paper import Paper
 
 _SHORTEST = 12  # characters of a quote
-# Words for all sealed rows: a slice that is called so is not named by them.
-_SEALED = {
-    "data",
-    "example",
-    "held",
-    "heldout",
-    "out",
-    "part",
-    "row",
-    "sample",
-    "sealed",
-    "set",
-    "split",
-    "test",
-    "unseen",
-}
+# Words for all sealed rows, and those that any sentence has: a slice that is called so is not named by them.
+_SAY_NOTHING = {
+    "data", "example", "examples", "held", "heldout", "out", "part", "row", "rows", "sample", "samples", "sealed",
+    "set", "split", "test", "unseen", "a", "above", "all", "an", "and", "any", "are", "at", "be", "below", "by", "each",
+    "every", "for", "from", "given", "has", "have", "in", "is", "it", "least", "less", "more", "most", "must", "no",
+    "not", "of", "on", "only", "or", "over", "percent", "reach", "reaches", "should", "than", "that", "the", "this",
+    "to", "under", "use", "when", "with",
+}  # fmt: skip
+_BETWEEN = r"[^\w,;:.!?()]*_*"  # two words of one name
 _MOST_QUOTES = 60  # a schema with more is not narrowed
 
 
@@ -122,15 +115,29 @@ def _problem_of_rows(claim: Claim, rows: str) -> str:
     """A number is to be reached on all sealed rows, or on the slice that the quote names: others may be easier."""
     if not rows.startswith("test"):
         return "it is measured on rows that training sees; use rows: test"
-    named = _words(rows.removeprefix("test").replace("_", " ")) - _SEALED
-    if rows == "test" or (named and named <= _words(claim.quote)):
+    if rows == "test" or _names(claim.quote, rows.removeprefix("test:"), claim.metric):
         return ""
     return f"it is measured on {rows} alone, of which the quote does not speak; use rows: test"
 
 
-def _words(text: str) -> set[str]:
-    """In small letters, without the s of a plural; no numbers."""
-    return {word.removesuffix("s") for word in re.findall(r"[^\W\d_]+", text.lower())}
+def _names(quote: str, part: str, metric: str) -> bool:
+    """Whether the name of a slice, `part`, stands in the quote, its words and numbers one behind the other."""
+    whole = _words(part)
+    telling = [word for word in whole if word not in _SAY_NOTHING]
+    if all(word.isdecimal() for word in telling) or set(telling) <= set(_words(metric)):
+        return False
+    return any(_stand_together(words, fold(quote).lower()) for words in (whole, telling))
+
+
+def _stand_together(words: list[str], text: str) -> bool:
+    """The s of a plural makes no difference."""
+    name = f"s?{_BETWEEN}".join(re.escape(word.removesuffix("s")) for word in words)
+    return re.search(rf"(?<![^\W_]){name}s?(?![^\W_]|\.\d)", text) is not None
+
+
+def _words(text: str) -> list[str]:
+    """In small letters; numbers by themselves."""
+    return re.findall(r"[^\W\d_]+|\d+", fold(text).lower())
 
 
 def _as_strict(target: float, asked: float, higher: bool) -> bool:

@@ -69,6 +69,17 @@ def test_another_number_side_row_or_kind_is_refused(quote: str, changes: dict[st
         ("90 % accuracy on the held-out part", "test:held-out_part", False),
         ("90 % accuracy on the held-out part", "test:90", False),
         ("90 % accuracy on the held-out part", "test:-", False),
+        ("90 % accuracy on the held-out part", "test:on", False),
+        ("90 % accuracy on the held-out part", "test:accuracy", False),
+        ("90 % accuracy on digit 1", "test:digit_1", True),
+        ("90 % accuracy on the Digits 1", "test:digit1", True),
+        ("90 % accuracy on class 3 of the test set", "test:class_3", True),
+        ("90 % accuracy on images at night", "test:images_at_night", True),
+        ("90 % accuracy on the digits", "test:digit_1", False),
+        ("90 % accuracy on digit 10", "test:digit_1", False),
+        ("90 % accuracy on all digits, 1 hour of training", "test:digit_1", False),
+        ("90 % accuracy on each digit after 1 epoch", "test:digit_1", False),
+        ("90 % accuracy on images of the zoo at night", "test:night-image", False),
     ],
 )
 def test_a_number_is_reached_on_all_sealed_rows_or_on_those_that_the_quote_names(
