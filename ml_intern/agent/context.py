@@ -39,6 +39,11 @@ Listener = Callable[[Event], None]
 _HEEDS_EVERY = 0.3  # seconds, of a sleep at a provider's limit
 
 
+class AskAnew(Exception):
+    """A turn was not put to the model, or not taken by it: since its prompt was made, another model has come, or the
+    run has slept at a provider's limit. What it is asked now is to be made for now."""
+
+
 @dataclass
 class Context:
     """One run in progress. `approve` shows a plan to a person and says yes or no. `stop` is set by Ctrl-C. `model`
@@ -113,24 +118,21 @@ class Context:
         """Who plans: the planner, or the one model that there is."""
         return self.planner or self.model
 
-    def say(
-        self,
-        purpose: str,
-        messages: Sequence[Message],
-        tools: tuple[ToolSpec, ...],
-        hear: Callable[[], object] = lambda: None,
-    ) -> Reply:
-        """The next turn of a conversation of the executor's, whose messages are in the log already. `hear` is called
-        after a sleep at a limit, and may add to `messages`."""
-
-        def request() -> Request:
-            return Request(messages=tuple(messages), tools=tools)
-
-        return self._complete(purpose, request, executor=True, logged=True, hear=hear)
+    def say(self, purpose: str, messages: Sequence[Message], tools: tuple[ToolSpec, ...], model: LLM) -> Reply:
+        """The next turn of a conversation of the executor's, whose messages are in the log already and were made to fit
+        `model`. Raises AskAnew."""
+        self.heed()
+        if self.model is not model:
+            raise AskAnew
+        try:
+            return self._asked(model, purpose, Request(messages=tuple(messages), tools=tools), "")
+        except ModelError as error:
+            self._sleep(error, lambda: self.model is model)
+        raise AskAnew
 
     def ask(self, purpose: str, prompt: str) -> str:
         """A question to the planner that stands alone."""
-        return self._complete(purpose, lambda: _question(prompt)).content
+        return self._complete(purpose, _question(prompt)).content
 
     def ask_for(
         self,
@@ -149,7 +151,7 @@ class Context:
             request = Request(
                 messages=tuple(messages), answer_name=purpose, answer_schema=schema or answer.model_json_schema()
             )
-            reply = self._complete(purpose, lambda request=request: request)  # type: ignore[misc]
+            reply = self._complete(purpose, request)
             try:
                 found = answer.model_validate_json(mended_json(json_in(reply.content)))
                 check(found)
@@ -181,7 +183,7 @@ class Context:
     def summarise(self, transcript: str, known: Handover) -> str:
         """What the executor keeps in place of a conversation that is cut away; `known` is what code keeps of it."""
         prompt = render_prompt("summary", transcript=fenced("transcript", transcript))
-        summary = self._complete("summary", lambda: _question(prompt), executor=True).content
+        summary = self._complete("summary", _question(prompt), executor=True).content
         if not summary.strip():  # thoughts alone, or a reply that was cut: then what it was to be made of stays
             summary = fenced("transcript", transcript)
         return render_prompt("past", summary=summary, **dict(known))
@@ -203,36 +205,27 @@ class Context:
         self.model = self.stronger
         return True
 
-    def _complete(
-        self,
-        purpose: str,
-        request: Callable[[], Request],
-        *,
-        executor: bool = False,
-        logged: bool = False,
-        hear: Callable[[], object] = lambda: None,
-    ) -> Reply:
-        """Held before, settled after; a failed call leaves its mark in the log too. A question that stands alone and
-        was answered before a crash is not paid for twice. Raises KeyboardInterrupt where the run was told to stop."""
+    def _complete(self, purpose: str, request: Request, executor: bool = False) -> Reply:
+        """A question that stands alone; one that was answered before a crash is not paid for twice. Raises
+        KeyboardInterrupt where the run was told to stop."""
 
         def model() -> LLM:
             return self.model if executor else self.plans
 
         self.heed()  # which may bring another model
         while True:
-            asked, now = model(), request()
-            digest = "" if logged else request_digest(asked.id, purpose, now)
-            if digest and (known := self._recorded.take(digest)) is not None:
+            asked = model()
+            digest = request_digest(asked.id, purpose, request)
+            if (known := self._recorded.take(digest)) is not None:
                 return known
             try:
-                return self._asked(asked, purpose, now, digest)
+                return self._asked(asked, purpose, request, digest)
             except ModelError as error:
-                if error.wait is None:
-                    raise
-                self._sleep(error.wait, error, lambda asked=asked: model() is asked)  # type: ignore[misc]
-                hear()
+                self._sleep(error, lambda asked=asked: model() is asked)  # type: ignore[misc]
 
     def _asked(self, model: LLM, purpose: str, request: Request, digest: str) -> Reply:
+        """Held before, settled after; a failed call leaves its mark in the log too. `digest`: empty for a turn of a
+        conversation."""
         held = self.budget.reserve(model.ceiling(request))
         self._purpose, self._spent = purpose, None
         self.emit(
@@ -276,15 +269,18 @@ class Context:
             self.emit("note", text=text, room=found)
         return with_advice(error, model.id)
 
-    def _sleep(self, seconds: float, error: ModelError, awaited: Callable[[], bool]) -> None:
+    def _sleep(self, error: ModelError, awaited: Callable[[], bool]) -> None:
         """Until the provider takes calls again, or the model is not `awaited` any longer: a person has given another.
-        What they say meanwhile is followed. Raises BudgetExhausted where the run's time ends before."""
-        if not self.budget.has_seconds(seconds):
-            what = f"The run's time ends before the model takes calls again, in {words_for(seconds)}."
+        What they say meanwhile is followed. Raises `error` where the provider has not said when, and BudgetExhausted
+        where the run's time ends before."""
+        if error.wait is None:
+            raise error
+        if not self.budget.has_seconds(error.wait):
+            what = f"The run's time ends before the model takes calls again, in {words_for(error.wait)}."
             raise BudgetExhausted(what, error.what, "Raise --time-limit, or resume the session then.") from error
-        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + seconds))
+        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + error.wait))
         self.emit("note", text=f"{error.what} It takes calls again at {until}; the run sleeps until then.")
-        end = time.monotonic() + seconds
+        end = time.monotonic() + error.wait
         while awaited() and (left := end - time.monotonic()) > 0:
             self.stop.wait(min(left, _HEEDS_EVERY))
             self.heed()

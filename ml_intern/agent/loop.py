@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_intern.agent.compaction import Memory, size
-from ml_intern.agent.context import Context
+from ml_intern.agent.context import AskAnew, Context
 from ml_intern.agent.conversation import Conversation, as_data, recorded
 from ml_intern.agent.doom_loop import Circle, DoomLoopDetector, Step
 from ml_intern.agent.handover import handover
@@ -53,14 +53,19 @@ def _ask(
     context: Context, purpose: str, talk: Conversation, toolbox: Toolbox, memory: Memory, doom: DoomLoopDetector
 ) -> None:
     """Puts the model's answer into the conversation, which is made shorter as often as it has to be."""
-    for left in reversed(range(_REFUSED_AT_MOST)):
-        memory.limit = context.room.of(context.model)  # another may have taken over, or have refused a longer one
+    refused = 0
+    while True:
+        model = context.model
+        memory.limit = context.room.of(model)  # another may have taken over, or have refused a longer one
         try:
             _shorten(context, purpose, talk, memory.fitted(talk.messages), doom, memory.quiet)
-            reply = context.say(purpose, talk.messages, toolbox.specs(), lambda: _hear(context, purpose, talk))
+            reply = context.say(purpose, talk.messages, toolbox.specs(), model)
             break
+        except AskAnew:
+            _hear(context, purpose, talk)
         except ContextOverflow:
-            if not left or context.room.of(context.model) == memory.limit:
+            refused += 1
+            if refused == _REFUSED_AT_MOST or context.room.of(context.model) == memory.limit:
                 raise
     talk.messages.append(Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls))
     talk.unanswered, talk.begun, talk.open_turn, talk.problem = list(reply.tool_calls), False, True, reply.problem

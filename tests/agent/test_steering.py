@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ml_intern.agent.compaction import size
 from ml_intern.agent.context import Context
 from ml_intern.agent.ladder import Ladder
 from ml_intern.agent.loop import work
@@ -269,6 +270,39 @@ def test_another_model_is_asked_at_once_where_the_run_sleeps_and_hears_what_was_
         play(context)
         assert len(other.requests) == 1 and "Try fewer layers." in said_to(other, 0)[-1]
         assert context.state.settings["model"] == "openai/other"
+
+
+@pytest.mark.parametrize("when", ["while the run sleeps", "before the call"])
+def test_a_model_that_comes_in_the_middle_gets_a_prompt_that_was_made_for_it(tmp_path: Path, when: str) -> None:
+    small = Scripted(calls("finish"), id="openai/small")
+    small.context_chars = 6_000
+
+    class Long(Limited):
+        """Acts, at length, ten times before the limit is reached."""
+
+        def complete(self, request: Request) -> Reply:
+            if len(self.requests) == 10:
+                return super().complete(request)
+            self.requests.append(request)
+            return calls("act", words=f"{len(self.requests)}" + "y" * 3_000)
+
+    def give() -> None:
+        context.folder.inbox.put(Told(settings={"model": small.id}))
+
+    with context_with(tmp_path, Long(give)) as context:
+        steered(context, small)
+        if when == "before the call":
+            began = context.say
+
+            def say(*given: Any) -> Reply:
+                if len(given[1]) == 15:
+                    give()
+                return began(*given)
+
+            context.say = say  # type: ignore[method-assign]
+        play(context)
+        (asked,) = (request for request in small.requests if request.tools)
+        assert size(asked.messages) <= small.context_chars
 
 
 def test_a_planner_that_sleeps_is_replaced_too(tmp_path: Path) -> None:
