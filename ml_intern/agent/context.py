@@ -275,13 +275,16 @@ class Context:
         where the run's time ends before."""
         if error.wait is None:
             raise error
-        if not self.budget.has_seconds(error.wait):
-            what = f"The run's time ends before the model takes calls again, in {words_for(error.wait)}."
-            raise BudgetExhausted(what, error.what, "Raise --time-limit, or resume the session then.") from error
-        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + error.wait))
-        self.emit("note", text=f"{error.what} It takes calls again at {until}; the run sleeps until then.")
         end = time.monotonic() + error.wait
+        told = False
         while awaited() and (left := end - time.monotonic()) > 0:
+            if not self.budget.has_seconds(left):
+                what = f"The run's time ends before the model takes calls again, in {words_for(left)}."
+                raise BudgetExhausted(what, error.what, "Raise --time-limit, or resume the session then.") from error
+            if not told:
+                until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + left))
+                self.emit("note", text=f"{error.what} It takes calls again at {until}; the run sleeps until then.")
+                told = True
             self.stop.wait(min(left, _HEEDS_EVERY))
             self.heed()
 

@@ -313,6 +313,16 @@ def test_a_planner_that_sleeps_is_replaced_too(tmp_path: Path) -> None:
         assert context.ask("review", "What now?") == "Look at the shapes first."
 
 
+@pytest.mark.parametrize("executor", [True, False])
+def test_a_time_limit_that_is_told_while_the_run_sleeps_is_followed_at_once(tmp_path: Path, executor: bool) -> None:
+    told = Told(settings={"time_limit": 600})
+    with context_with(tmp_path, Limited(lambda: context.folder.inbox.put(told))) as context:
+        steered(context)
+        with pytest.raises(BudgetExhausted, match="time ends before the model takes calls again"):
+            play(context) if executor else context.ask("review", "What now?")
+        assert context.state.settings == {"time_limit": 600}
+
+
 def test_a_stop_is_heard_where_the_run_sleeps(tmp_path: Path) -> None:
     with context_with(tmp_path, Limited(lambda: context.folder.inbox.put(Told(command="stop")))) as context:
         steered(context)
