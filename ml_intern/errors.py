@@ -99,4 +99,7 @@ class InvalidAnswer(ModelError):
 
 
 class ContextOverflow(ModelError):
-    """The prompt is longer than the model takes; a shorter one may do."""
+    """The prompt is longer than the model takes; a shorter one may do. `model`: which of several refused it; empty
+    where there is but one."""
+
+    model = ""

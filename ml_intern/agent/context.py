@@ -265,9 +265,9 @@ class Context:
     def _learnt(self, model: LLM, error: ContextOverflow, request: Request) -> ContextOverflow:
         """The error with what to do about it, after what it says of the model has been noted."""
         if found := self.room.learn(model, error, size(request.messages)):
-            text = f"{model.id} takes less than was assumed: it gets at most {found['chars']} characters from now on."
-            self.emit("note", text=text, room=found)
-        return with_advice(error, model.id)
+            text = f"{found['model']} takes less than was assumed: it gets at most {found['chars']} characters"
+            self.emit("note", text=f"{text} from now on.", room=found)
+        return with_advice(error, model)
 
     def _sleep(self, error: ModelError, awaited: Callable[[], bool]) -> None:
         """Until the provider takes calls again, or the model is not `awaited` any longer: a person has given another.

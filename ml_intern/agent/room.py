@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from ml_intern.errors import ContextOverflow
+from ml_intern.llm.fallback import Fallback
 from ml_intern.llm.protocol import LLM
 from ml_intern.session.events import Event
 
@@ -37,17 +38,20 @@ class Room:
                 self._keep(event.data["room"])
 
     def of(self, model: LLM) -> int:
-        listed = model.context_chars
-        return min(listed, self._learnt.get((model.id, listed), listed))
+        """Of several, of the one that would be asked now."""
+        one = model.next if isinstance(model, Fallback) else model
+        listed = one.context_chars
+        return min(listed, self._learnt.get((one.id, listed), listed))
 
     def learn(self, model: LLM, error: ContextOverflow, sent: int) -> dict[str, Any] | None:
-        """What to log of it: the limit that its words name, half of it for the prompt as elsewhere, and less than the
-        `sent` characters in any case. None where that is known already."""
+        """What to log of the one that refused: the limit that its words name, half of it for the prompt as elsewhere,
+        and less than the `sent` characters in any case. None where that is known already."""
+        one = _refusing(model, error)
         named = limit_in(f"{error.what} {error.why}")
         chars = min(sent * 7 // 10, named * 3 // 2 if named else sent)
-        if chars >= self.of(model):
+        if chars >= self.of(one):
             return None
-        found = {"model": model.id, "listed": model.context_chars, "chars": chars}
+        found = {"model": one.id, "listed": one.context_chars, "chars": chars}
         self._keep(found)
         return found
 
@@ -66,17 +70,21 @@ class Room:
         return ask()
 
 
+def _refusing(model: LLM, error: ContextOverflow) -> LLM:
+    several = model.models if isinstance(model, Fallback) else ()
+    return next((one for one in several if one.id == error.model), model)
+
+
 def limit_in(words: str) -> int | None:
     """The tokens that a refusal names as the most that there may be, as in `maximum context length is 4096 tokens`."""
     found = [int((match["behind"] or match["before"]).replace(",", "")) for match in _LIMIT.finditer(words[:4000])]
     return min((one for one in found if one >= _LEAST_TOKENS), default=None)
 
 
-def with_advice(error: ContextOverflow, model: str) -> ContextOverflow:
+def with_advice(error: ContextOverflow, model: LLM) -> ContextOverflow:
     """The same error, which says what a person can do."""
-    advice = (
-        f'Set context_tokens under [models."{model}"] in config.toml to what it takes, so that prompts are made for'
-    )
-    advised = ContextOverflow(error.what, error.why, f"{advice} that; or use a model with a longer context.")
-    advised.__dict__.update(error.__dict__ | {"next": advised.next})
+    setting = f'Set context_tokens under [models."{_refusing(model, error).id}"] in config.toml to what it takes'
+    next = f"{setting}, so that prompts are made for that; or use a model with a longer context."
+    advised = ContextOverflow(error.what, error.why, next)
+    advised.__dict__.update(error.__dict__ | {"next": next})
     return advised

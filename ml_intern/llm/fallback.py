@@ -40,8 +40,13 @@ class Fallback:
         return self.models[0].id
 
     @property
+    def next(self) -> LLM:
+        """Who would be asked now."""
+        return self.models[self._order()[0]]
+
+    @property
     def context_chars(self) -> int:
-        return self.models[self._order()[0]].context_chars
+        return self.next.context_chars
 
     def ceiling(self, request: Request) -> int | None:
         """The dearest of those that may answer; None where any one's price is not known."""
@@ -58,7 +63,8 @@ class Fallback:
             try:
                 self._switch(place, why)
                 return self.models[place].complete(request)
-            except ContextOverflow:
+            except ContextOverflow as error:
+                error.model = self.models[place].id
                 raise
             except ModelError as error:
                 failed.append(error)

@@ -101,6 +101,40 @@ def test_a_smaller_model_that_takes_over_in_the_middle_gets_what_it_takes(tmp_pa
     assert small.sizes and small.refused == 1
 
 
+def test_of_several_models_the_one_that_refuses_is_the_one_that_takes_less(tmp_path: Path) -> None:
+    class Down(Smaller):
+        """The first call fails, and the next ones do well."""
+
+        def complete(self, request: Request) -> Reply:
+            if not self.sizes:
+                self.sizes.append(0)
+                raise ModelError("down")
+            return super().complete(request)
+
+    now = [0.0]
+    large, small = Down(90_000, id="large"), Smaller(20_000, turns=20, id="small")
+    both = Fallback([large, small], clock=lambda: now[0])  # type: ignore[list-item]
+    with context_with(tmp_path, both) as context:  # type: ignore[arg-type]
+        assert work(context, "build e", "Do it.", toolbox([]), Ladder(context, {})).done
+        assert small.refused and context.room.of(both) == context.room.of(small) <= 20_000  # type: ignore[arg-type]
+        notes = [event.data["text"] for event in context.log.events if "room" in event.data]
+        assert notes and all(note.startswith("small takes less") for note in notes)
+        now[0] = 1e6
+        assert context.room.of(both) == context.room.of(large) == large.context_chars, "it has refused nothing"
+        resumed = Room(context.log.events)
+        assert (resumed.of(large), resumed.of(small)) == (large.context_chars, context.room.of(small))
+
+
+def test_the_advice_names_the_one_of_several_models_that_takes_too_little(tmp_path: Path) -> None:
+    class Down(Smaller):
+        def complete(self, request: Request) -> Reply:
+            raise ModelError("down")
+
+    both = Fallback([Down(90_000, id="large"), Smaller(100, id="small")])  # type: ignore[list-item]
+    with context_with(tmp_path, both) as context, pytest.raises(ContextOverflow, match=r'models\."small"'):  # type: ignore[arg-type]
+        context.ask("review", "Do it. " * 100)
+
+
 def test_another_model_gets_no_prompt_that_is_longer_than_it_takes(tmp_path: Path) -> None:
     small = Smaller(9_000, turns=2, id="small")
     small.context_chars = 9_000
