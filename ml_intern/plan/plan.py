@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from ml_intern.plan.claim import Claim, Kind
+from ml_intern.plan.mistakes import OWN
 from ml_intern.run.network.hosts import is_pattern
 from ml_intern.run.resources.packages import is_exact
 from ml_intern.run.resources.resource import Resource
@@ -258,7 +259,7 @@ class Finding(_Strict):
 
 def _wrong(words: str, *place: str | int) -> PydanticCustomError:
     """An error of a plan at a place beneath what is validated."""
-    return PydanticCustomError("plan", "{words}", {"words": words, "place": place})
+    return PydanticCustomError(OWN, "{words}", {"words": words, "place": place})
 
 
 def _first_twice(names: list[str]) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ml_intern.errors import PlanError
+from ml_intern.plan.mistakes import Mistake, mistakes
 from ml_intern.plan.plan import Plan
 
 _MAX_CHARS = 2_000_000
@@ -107,16 +106,8 @@ def parse_plan(text: str, name: str = "plan.yaml") -> Plan:
     try:
         return Plan.model_validate(data)
     except ValidationError as error:
-        problems = error.errors()
-        # A list counts as empty where what stands in it is wrong.
-        causes = [one for one in problems if one["type"] != "too_short" or not _is_within(one["loc"], problems)]
-        lines = [_describe(name, node, problem) for problem in causes]
+        lines = [_describe(name, node, mistake) for mistake in mistakes(error)]
         raise PlanError("\n".join(lines), next="Mend the lines named and run again.") from None
-
-
-def _is_within(place: tuple[int | str, ...], problems: Sequence[Any]) -> bool:
-    """Whether one of the problems lies beneath `place`."""
-    return any(len(one["loc"]) > len(place) and one["loc"][: len(place)] == place for one in problems)
 
 
 def at_line(error: PlanError, text: str, name: str = "plan.yaml") -> PlanError:
@@ -127,14 +118,11 @@ def at_line(error: PlanError, text: str, name: str = "plan.yaml") -> PlanError:
     return PlanError(f"{name}, line {line}: {error.what}", error.why, error.next, error.place)
 
 
-def _describe(name: str, node: yaml.Node | None, problem: Any) -> str:
-    place = [*problem["loc"], *problem.get("ctx", {}).get("place", ())]
-    line = _line(node, place)
-    dotted = ".".join(str(part) for part in problem["loc"]) or "the plan"
-    message = re.sub(r"^Value error, ", "", problem["msg"])
-    if problem["type"] == "extra_forbidden":
-        message = _unknown_key(str(place[-1]), _keys_at(place[:-1]))
-    return f"{name}, line {line}: {dotted}: {message}"
+def _describe(name: str, node: yaml.Node | None, mistake: Mistake) -> str:
+    place = list(mistake.place)
+    dotted = ".".join(map(str, place)) or "the plan"
+    words = _unknown_key(str(place[-1]), _keys_at(place[:-1])) if mistake.type == "extra_forbidden" else mistake.words
+    return f"{name}, line {_line(node, place)}: {dotted}: {words}"
 
 
 def _unknown_key(key: str, known: list[str]) -> str:

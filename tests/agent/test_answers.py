@@ -1,12 +1,15 @@
-"""The JSON of a structured answer is found among words, fences and braces of another kind."""
+"""The JSON of a structured answer is found among words and fences; what is wrong with it is said in few words."""
 
 import json
 import time
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
-from ml_intern.agent.answers import json_in
+from ml_intern.agent.answers import json_in, problems
+from ml_intern.agent.phases import PlanDraft
 from ml_intern.llm.nearly_json import mended_json
+from tests.judge.synthetic import experiment
 
 ANSWER = '{"claims": [{"statement": "f{x} wins", "n": {"a": 1}}]}'
 
@@ -52,6 +55,39 @@ def test_one_slip_makes_no_inner_object_the_answer(nearly: str, around: str) -> 
 
 def test_what_stands_behind_an_object_with_a_slip_is_another() -> None:
     assert json_in(f'{{"claims": [1,]}} is too little: {ANSWER}') == ANSWER
+
+
+def told(form: type[BaseModel], given: object) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        form.model_validate_json(given if isinstance(given, str) else json.dumps(given))
+    return problems(caught.value).splitlines()
+
+
+GOOD = experiment().model_dump(mode="json")
+TEST = GOOD["tests"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"setting": "other"}, ["setting: Input should be 'same', 'scaled down' or 'analogue', not \"other\""]),
+        ({"wishes": {"a": [1] * 99}}, ["wishes: there is no such field"]),
+        ({"variants": [{"settings": {}}]}, ["variants.0.name: this is missing"]),
+        ({"variants": []}, ["variants: Tuple should have at least 1 item after validation, not 0"]),
+        (
+            {"tests": [TEST | {"contrast": {"x": 1, "y": -1}}]},
+            ["tests.0.contrast: experiment e: the test of C1 names variant x, y; there are method, baseline"],
+        ),
+        ({"seeds": {"confirm": 1}}, ["seeds.confirm: Input should be greater than or equal to 2, not 1"]),
+    ],
+)
+def test_a_repair_is_told_where_what_is_wrong_and_nothing_else(changes: dict[str, object], said: list[str]) -> None:
+    assert told(PlanDraft, {"experiments": [GOOD | changes]}) == [f"experiments.0.{line}" for line in said]
+
+
+def test_what_is_no_object_is_not_repeated() -> None:
+    assert told(PlanDraft, [GOOD]) == ["the answer: Input should be an object"]
+    assert told(PlanDraft, "so be it") == ["the answer: Invalid JSON: expected value at line 1 column 1"]
 
 
 def test_very_many_braces_take_no_time() -> None:

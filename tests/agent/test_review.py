@@ -137,7 +137,7 @@ def test_after_a_crash_the_same_try_is_not_reviewed_again(tmp_path: Path) -> Non
         (amend("g", settings={"steps": 1}), "'g' cannot be amended so"),
         (amend("e", again=True), "'e' cannot be amended so; open are: none"),
         (amend(memory_mb=4001), "memory_mb can be at most 4000"),
-        (amend(tests=[]), "Extra inputs are not permitted"),
+        (amend(tests=[]), "changes.tests: there is no such field"),
         ({"decision": "amend", "reason": "r"}, "`amendments` goes with the decision `amend`"),
         ({**amend(settings={"steps": 1}), "decision": "continue"}, "`amendments` goes with the decision `amend`"),
         (amend(requirements=["einops==0.8.1"]), "Resources are asked for while an experiment is built"),

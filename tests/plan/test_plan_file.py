@@ -111,14 +111,18 @@ def test_what_stands_twice_or_nowhere_is_named_with_its_line() -> None:
     data = PLAN.model_dump(mode="json")
     (claim,), (one,) = data["claims"], data["experiments"]
     for changes, first, said in (
-        ({"claims": [claim, {"statement": "lost", **claim, "id": "C2"}]}, "statement", "claim C2 is neither tested"),
-        ({"claims": [claim, {"statement": "lost", **claim}]}, "statement", "two claims have the same id, C1"),
-        ({"experiments": [one, {"title": "again", **one}]}, "title", "two experiments have the same id, e"),
+        ({"claims": [claim, {"statement": "lost", **claim, "id": "C2"}]}, "statement", "claims.1: claim C2 is neither"),
+        ({"claims": [claim, {"statement": "lost", **claim}]}, "statement", "claims.1: two claims have the same id, C1"),
+        (
+            {"experiments": [one, {"title": "again", **one}]},
+            "title",
+            "experiments.1: two experiments have the same id, e",
+        ),
     ):
         text = json.dumps(data | changes, indent=1)
         place = [number for number, line in enumerate(text.splitlines(), start=1) if f'"{first}": ' in line][-1]
         opened = max(number for number, line in enumerate(text.splitlines()[:place], start=1) if line == "  {")
-        assert f"my.yaml, line {opened}: the plan: {said}" in told(text)
+        assert f"my.yaml, line {opened}: {said}" in told(text)
 
 
 def test_every_claim_needs_one_fate() -> None:
