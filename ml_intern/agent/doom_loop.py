@@ -88,7 +88,7 @@ class DoomLoopDetector:
         self._details: dict[str, list[_Try]] = defaultdict(list)
         self._histories: dict[str, list[str]] = defaultdict(list)
         self._seen: set[str] = set()
-        self._jobs: dict[int, _Kind] = {}  # what runs in the background, by its number
+        self._jobs: dict[str, _Kind] = {}  # what runs in the background, by its number, which models give as a word too
         self._since_new = self._since_act = 0
         self._steps = 0
         self._counted: dict[str, int] = {}  # signature to the step that it was counted in last
@@ -132,9 +132,8 @@ class DoomLoopDetector:
         """Which work a step does: where it tells how a background run ended, that run's."""
         given = _given(step)
         if begun := _BEGUN.match(step.result):
-            self._jobs[int(begun["id"])] = _kind_of(step.name, given)
-        id = given.get("id")
-        known = self._jobs.get(id) if isinstance(id, int) and _ENDED.match(step.result) else None
+            self._jobs[begun["id"]] = _kind_of(step.name, given)
+        known = self._jobs.get(str(given.get("id"))) if _ENDED.match(step.result) else None
         return known or _kind_of(step.name, given)
 
     def _repeated(self, step: Step, new: bool) -> Circle | None:

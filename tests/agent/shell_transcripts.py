@@ -86,21 +86,22 @@ def shell_loops() -> dict[str, Transcript]:
         ran_badly(command, traceback(IMPORT_ERROR))
         for command in ("python train.py", "cd $SCRIPTS && python3 train.py", "timeout 99 python $SCRIPTS/train.py")
     ]
-    out["jobs in the background that fail alike"] = [
-        step
-        for turn in range(6)
-        for step in (
-            edited(turn)[0],
-            begun(2 * turn + 1, "cd $SCRIPTS && python train.py"),
-            begun(2 * turn + 2, "python check.py"),
-            failing(
-                "wait_for",
-                f"failed after 3.0 s: It ended with exit code 1.\n<output>\n{traceback()}\n</output>",
-                id=2 * turn + 1,
-            ),
-            call("wait_for", f"exit code 0 after 3.1 s\n<output>\n{turn}\n</output>", id=2 * turn + 2),
-        )
-    ]
+    for words, id_of in (("", int), (", ids as words", str)):
+        out[f"jobs in the background that fail alike{words}"] = [
+            step
+            for turn in range(6)
+            for step in (
+                edited(turn)[0],
+                begun(2 * turn + 1, "cd $SCRIPTS && python train.py"),
+                begun(2 * turn + 2, "python check.py"),
+                failing(
+                    "wait_for",
+                    f"failed after 3.0 s: It ended with exit code 1.\n<output>\n{traceback()}\n</output>",
+                    id=id_of(2 * turn + 1),
+                ),
+                call("wait_for", f"exit code 0 after 3.1 s\n<output>\n{turn}\n</output>", id=id_of(2 * turn + 2)),
+            )
+        ]
     out["taken back after every new try"] = [
         write("e1/train.py", text) for turn in range(6) for text in ("# as it was", f"# try {turn}")
     ]

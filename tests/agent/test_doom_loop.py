@@ -62,6 +62,7 @@ CAUGHT_AT = {
     "other arguments, each behind a pipe": 3,
     "the same program by other ways": 3,
     "jobs in the background that fail alike": 14,
+    "jobs in the background that fail alike, ids as words": 14,
     "taken back after every new try": 7,
 }
 
