@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ml_intern.agent.failure import failure_detail, failure_signature, is_masked, without_volatile
-from ml_intern.agent.shell_work import work_of
+from ml_intern.agent.shell_work import only_shows, work_of
 
 Rung = Literal["warn", "revise", "escalate", "abandon"]
 _LADDER: tuple[Rung, ...] = ("warn", "revise", "escalate", "abandon")
@@ -70,10 +70,12 @@ class _Try:
 @dataclass(frozen=True)
 class _Kind:
     """Which work a call does: `name` is the tool, with a command's program and its first word. Only the same `of` shows
-    that it is mended: a smoke run of the same variant; the very same code, since other code says nothing of it."""
+    that it is mended: a smoke run of the same variant; the very same code, since other code says nothing of it.
+    `only_shows`: a command that starts nothing, and prints the failures of others."""
 
     name: str
     of: str
+    only_shows: bool = False
 
 
 class DoomLoopDetector:
@@ -106,10 +108,10 @@ class DoomLoopDetector:
         """The most pressing circle that this step is part of."""
         self._steps += 1
         self._forget("words came without a tool call while the work is open")
-        failed = step.failed or is_masked(step.result)
+        kind = self._kind(step)
+        failed = step.failed or (is_masked(step.result) and not kind.only_shows)
         new = self._is_new(step, failed)
         found = [self._edits(step, new and not failed)]
-        kind = self._kind(step)
         if failed:
             found.append(self._failure(step, kind))
         else:
@@ -259,10 +261,12 @@ def _given(step: Step) -> dict[str, Any]:
 
 def _kind_of(name: str, given: Mapping[str, Any]) -> _Kind:
     command, code, variant = (given.get(key) for key in ("command", "code", "variant"))
-    work = work_of(command) if isinstance(command, str) and command.strip() else None
+    is_command = isinstance(command, str) and bool(command.strip())
+    work = work_of(str(command)) if is_command else None
     code = work.code if work else code
     of = _digest(code) if isinstance(code, str) and code else ""
-    return _Kind(f"{name} {work.name}" if work else name, f"{variant or ''} {of}")
+    shows = is_command and only_shows(str(command))
+    return _Kind(f"{name} {work.name}" if work else name, f"{variant or ''} {of}", shows)
 
 
 def _canonical(arguments: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import BaseModel, ConfigDict
 
 from ml_intern.agent.failure import is_masked
+from ml_intern.agent.shell_work import command_in, only_shows
 from ml_intern.session.events import Event
 from ml_intern.tools.registry import fenced
 
@@ -34,16 +35,19 @@ def handover(events: Iterable[Event], purpose: str, files: Mapping[str, str]) ->
 def open_failures(events: Iterable[Event], purpose: str) -> list[str]:
     """The last failure of each tool that has not worked since, the latest last."""
     found: dict[str, str] = {}
+    command = ""
     for event in events:
         if event.data.get("purpose") != purpose:
             continue
         if event.type == "conversation.started":
             found = {}
+        elif event.type == "tool.intent":
+            command = command_in(event.data["arguments"])
         elif event.type == "tool.result":
-            name = event.data["name"]
+            name, result = event.data["name"], event.data["result"]
             found.pop(name, None)
-            if event.data["failed"] or is_masked(event.data["result"]):
-                found[name] = f"{name}: {_brief(event.data['result'])}"
+            if event.data["failed"] or (is_masked(result) and not only_shows(command)):
+                found[name] = f"{name}: {_brief(result)}"
     return list(found.values())
 
 

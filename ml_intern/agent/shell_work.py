@@ -5,6 +5,7 @@ Knows nothing of what commands print, nor of loops of an agent.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ _BESIDE = {
     "mkdir", "cp", "mv", "rm", "ln", "touch", "export", "set", "unset", "source", ".", "pwd", "true", "false",
     ":", "test", "[", "[[", "sleep", "tee", "sort", "uniq", "cut", "tr", "find", "chmod", "which", "type", "date",
     "wait", "less", "read", "exit", "jq", "diff", "kill", "ulimit", "tree", "du", "df", "file", "stat",
-    "basename", "dirname", "for", "case", "function", "done", "fi", "esac", "}", "seq",
+    "basename", "dirname", "rg", "nl", "tac", "for", "case", "function", "done", "fi", "esac", "}", "seq",
 }  # fmt: skip
 _ASSIGNMENT = re.compile(r"\w+\+?=.*", re.DOTALL)
 _LONGEST = 20_000  # characters of a command that are looked at
@@ -47,6 +48,21 @@ class Work:
 def work_of(command: str) -> Work:
     """The last program of `command` that does more than show, move about or tidy up; else the last of all."""
     return _work_in(command[:_LONGEST].replace(_STANDS_FOR, ""), [], _DEEPEST)
+
+
+def only_shows(command: str) -> bool:
+    """Whether no program in it does more than show, move about or tidy up: a failure that it prints is of before."""
+    return work_of(command).name.partition(" ")[0] in _BESIDE
+
+
+def command_in(arguments: str) -> str:
+    """The command line that the arguments of a tool call give, as JSON; empty where they give none."""
+    try:
+        given = json.loads(arguments)
+    except ValueError:
+        return ""
+    command = given.get("command") if isinstance(given, dict) else None
+    return command if isinstance(command, str) else ""
 
 
 def _work_in(command: str, bodies: list[str], deeper: int) -> Work:

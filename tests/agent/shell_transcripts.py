@@ -172,6 +172,20 @@ def shell_honest() -> dict[str, Transcript]:
     out["a log with an old failure in it, looked at while it grows"] = [
         ran("tail -9 log", f"{traceback()}\nbegun anew\nepoch {epoch} loss {1 / (epoch + 1):.3f}") for epoch in range(9)
     ]
+    out["an old failure, looked at by more and more lines"] = [
+        ran(f"cd $SCRIPTS && tail -{n} log | head -20", traceback(line=40 + n)) for n in range(6)
+    ]
+    out["a job in the background that prints a log"] = [
+        step
+        for job in (1, 2, 3, 4)
+        for step in (
+            begun(job, f"tail -{job} log"),
+            call("wait_for", f"exit code 0 after 1.{job} s\n<output>\n{traceback(line=job + 20)}\n</output>", id=job),
+        )
+    ]
+    out["a metric whose name ends like an error's"] = [
+        ran(f"python train.py --lr {lr}", f"MeanSquaredError: 0.{lr}") for lr in range(1, 9)
+    ]
     out["probes by here-document that all work"] = [
         ran(f"python - <<'EOF'\nimport data\nprint(data.rows[{n}])\nEOF", f"row {n}") for n in range(12)
     ]

@@ -231,5 +231,10 @@ def test_a_failure_is_open_until_its_tool_works_again() -> None:
     log = [result("smoke_run", "FAILED: one"), result("explore", "FAILED: two"), result("smoke_run", "ok")]
     assert open_failures(log, "build e") == ["explore: FAILED: two"]
     assert open_failures([*log, result("smoke_run", "FAILED: other", "build f")], "build e") == ["explore: FAILED: two"]
+    trace = "exit code 0 after 1.0 s\n<output>\nTraceback (most recent call last):\nKeyError: 'x'\n</output>"
+    for command, is_failure in (("python train.py | tail", True), ("cat log", False)):
+        given = {"purpose": "build e", "name": "run_command", "arguments": json.dumps({"command": command})}
+        intent = Event(seq=0, type="tool.intent", time=0, mono=0, data=given, previous="", checksum="")
+        assert bool(open_failures([intent, result("run_command", trace)], "build e")) is is_failure
     long = open_failures([result("explore", "FAILED: " + "x" * 9_000 + "ValueError: the end")], "build e")[0]
     assert len(long) < 700 and long.endswith("ValueError: the end")

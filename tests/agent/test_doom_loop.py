@@ -124,6 +124,12 @@ def test_a_circle_that_goes_on_is_not_told_of_as_nothing_new_too() -> None:
         (f"{traceback()}\nlr 0.1: accuracy 0.9", False),
         ("torch.OutOfMemoryError: CUDA out of memory.\nCompile with CUDA_LAUNCH_BLOCKING=1", True),
         ("  ValueError: what a program says by the way", False),
+        (traceback("KeyboardInterrupt"), True),
+        (traceback("KeyError: 0"), True),
+        ("lr 0.1\nKeyError: 'label'", True),
+        ("KeyboardInterrupt", False),
+        ("epoch 3\nMeanSquaredError: 0.031", False),
+        ("epoch 3\nMeanSquaredError:", False),
         ("", False),
     ],
 )
