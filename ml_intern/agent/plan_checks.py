@@ -35,6 +35,7 @@ def read_plan(text: str, name: str = "plan.yaml", builder: str = "") -> Plan:
 
 def check_plan(plan: Plan) -> None:
     """Raises PlanError."""
+    check_ids(plan)
     check_metrics(plan)
     check_settings(plan)
     check_task(plan)
@@ -76,6 +77,17 @@ def without_unfounded(plan: Plan) -> tuple[Plan, tuple[str, ...]]:
             tests.append(test.model_copy(update={"paper_effect": ""}) if loose else test)
         experiments.append(experiment.model_copy(update={"tests": tuple(tests)}))
     return plan.model_copy(update={"experiments": tuple(experiments)}), tuple(dropped)
+
+
+def check_ids(plan: Plan) -> None:
+    """Raises PlanError where it is not clear which of two claims a test is about."""
+    if place := plan.claim_twice:
+        raise PlanError(
+            f"Two claims have the same id, {plan.claims[place].id}.",
+            "a test names its claim by the id, and each verdict stands under one",
+            "Give each claim an id of its own, and each a test or a reason under `left_out`.",
+            ("claims", place),
+        )
 
 
 def check_metrics(plan: Plan) -> None:

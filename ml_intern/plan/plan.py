@@ -295,8 +295,6 @@ class Plan(_Strict):
         ids = [claim.id for claim in self.claims]
         tested = [test.claim for experiment in self.experiments for test in experiment.tests]
         left = [item.claim for item in self.left_out]
-        if twice := _first_twice(ids):
-            raise _wrong(f"two claims have the same id, {ids[twice]}", "claims", twice)
         for place, experiment in enumerate(self.experiments):
             for number, test in enumerate(experiment.tests):
                 self._check_known(test.claim, "experiments", place, "tests", number, "claim")
@@ -315,6 +313,12 @@ class Plan(_Strict):
         known = [one.id for one in self.claims]
         if claim not in known:
             raise _wrong(f"claim {claim} is not among the plan's claims ({', '.join(known)})", *place)
+
+    @property
+    def claim_twice(self) -> int:
+        """The position of the first claim whose id another had before it; 0 where there is none. A plan that has one is
+        refused before it is approved, but those of before can be opened."""
+        return _first_twice([claim.id for claim in self.claims])
 
     def digest(self) -> str:
         """sha256 of the plan's content, independent of its layout as YAML."""

@@ -142,6 +142,8 @@ def _plan_of(plan: Plan, evidence: tuple[Evidence, ...]) -> Iterator[str]:
 
 
 def _claims(folder: Path, plan: Plan) -> Iterator[str]:
+    if place := plan.claim_twice:
+        yield f"two claims have the same id, {plan.claims[place].id}"
     if json.loads(_content(folder / "claims.json")) != [c.model_dump(mode="json") for c in plan.claims]:
         yield "claims.json differs from plan.yaml"
 

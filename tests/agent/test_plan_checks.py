@@ -5,7 +5,7 @@ import pytest
 from ml_intern.agent.plan_checks import check_quotes, read_plan, without_unfounded
 from ml_intern.errors import PlanError
 from ml_intern.plan.plan import Plan
-from ml_intern.plan.plan_file import dump_plan
+from ml_intern.plan.plan_file import dump_plan, parse_plan
 from ml_intern.read.task import read_task
 from tests.judge.synthetic import criterion, experiment, plan_of
 
@@ -54,6 +54,15 @@ def test_a_mistake_beyond_the_form_is_named_with_its_line(old: str, new: str, li
     text = TEXT.replace(old, new)
     words = told(text)
     assert said in words and f"my.yaml, line {line_of(text, line_with)}:" in words
+
+
+def test_two_claims_of_one_id_are_refused_but_a_plan_of_before_can_be_opened() -> None:
+    (claim,) = PLAN.claims
+    text = dump_plan(PLAN.model_copy(update={"claims": (claim, claim.model_copy(update={"statement": "Another."}))}))
+    words = told(text)
+    assert f"my.yaml, line {line_of(text, 'Another.') - 1}: Two claims have the same id, C1." in words
+    assert "an id of its own" in words
+    assert len(parse_plan(text).claims) == 2
 
 
 def test_a_metric_of_no_name_is_told_the_nearest_one() -> None:

@@ -58,6 +58,13 @@ def test_a_folder_as_it_was_published_is_whole_also_with_a_script_called_manifes
     assert problems(published(tmp_path)) == {}
 
 
+def test_a_plan_in_which_two_claims_have_one_id_is_not_what_this_program_publishes(tmp_path: Path) -> None:
+    (claim,) = PLAN.claims
+    plan = PLAN.model_copy(update={"claims": (claim, claim.model_copy(update={"statement": "More than was tested."}))})
+    found = problems(published(tmp_path, plan))
+    assert "two claims have the same id, C1" in found["claims.json holds the plan's claims"]
+
+
 @pytest.mark.parametrize("content", ["[]", "3", '"text"', "null", "no JSON"])
 def test_a_manifest_that_is_none_is_a_difference_and_no_crash(tmp_path: Path, content: str) -> None:
     folder = published(tmp_path)
