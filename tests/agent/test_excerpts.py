@@ -8,7 +8,8 @@ import pytest
 
 from ml_intern.agent import phases
 from ml_intern.agent.excerpts import cut_into_parts, excerpts
-from ml_intern.llm.protocol import Reply, Request
+from ml_intern.agent.room import Room
+from ml_intern.llm.protocol import Reply, Request, ToolCall
 from ml_intern.plan.claim import Claim
 from ml_intern.read.paper import Cell, Element, Paper, Paragraph, Row, Section, Source, Table
 from tests.agent.test_loop import Scripted, context_with
@@ -107,5 +108,42 @@ def test_the_executor_is_shown_them_in_small_steps_too(tmp_path: Path, room: int
         phases.build_scripts(context, paper(), laboratory, cast(Any, SimpleNamespace()))
     (request,) = model.requests
     assert "[tab:1/row:Net 2] label: Net 2, Test MSE: 0.2" in request.messages[0].content
+    small = room == 20_000
     assert "<preferences>\nShort functions." in request.messages[0].content
-    assert (len(request.tools) == 2) is (room == 20_000)
+    assert (len(request.tools) == 2) is small
+    words = request.messages[0].content.partition("<preferences>")[2].count(" word")
+    assert (words < 400) is small and (words == 1_000) is not small, "a short context is not filled with preferences"
+
+
+class Looking(Asked):
+    """Answers the first `answers` requests with a look at the files."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self.answers = answers
+
+    def complete(self, request: Request) -> Reply:
+        if len(self.requests) >= self.answers:
+            return super().complete(request)
+        self.requests.append(request)
+        return Reply(tool_calls=(ToolCall(id="1", name="list_files", arguments="{}"),))
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_work_that_a_model_has_begun_goes_on_as_it_began_though_it_takes_less_than_was_believed(
+    tmp_path: Path, answers: int
+) -> None:
+    shop, model = Workshop(tmp_path), Looking(answers)
+    with context_with(tmp_path / "session", model) as context:
+        for takes in (100_000, 20_000):
+            found = {"model": model.id, "listed": model.context_chars, "chars": takes}
+            context.emit("note", text="It takes less than was assumed.", room=found)
+            context.room = Room(context.log.events)
+            with pytest.raises(Stopped):
+                phases.build_scripts(context, paper(), shop.laboratory(), cast(Any, SimpleNamespace()))
+        begun = [event.data["purpose"] for event in context.log.events if event.type == "conversation.started"]
+    first, last = model.requests[0], model.requests[-1]
+    if answers:
+        assert last.tools == first.tools and last.messages[0] == first.messages[0] and len(begun) == 1
+    else:
+        assert len(last.tools) == 2 and len(begun) == 2, "nothing was begun: small steps are the better beginning"

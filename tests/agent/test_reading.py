@@ -26,12 +26,16 @@ def plan_for(folder: Path, quote: str = TRUE, **changes: str) -> Plan:
 
 
 def planned(folder: Path, plan: Plan) -> tuple[Plan, str]:
-    """The session's plan, and what card and report say of its quotes."""
+    """The session's plan, and what card and report say of its quotes. What is known then is not found out again, nor
+    told: the paper may be gone."""
     text = dump_plan(plan)
     with at_work(folder, Planner({})) as context:
         context.emit("session.created", settings={"plan_text": text})
-        made = plan_phase(context, read_again(context, text), text, "small")
-        assert read_again(context, text) == read_again(context, text)
+        paper = read_again(context, text)
+        made = plan_phase(context, paper, text, "small")
+        told = len(context.state.notes)
+        (folder / "paper.tex").unlink()
+        assert read_again(context, text) == paper and len(context.state.notes) == told
         return made, quotes_of(context.state)
 
 
