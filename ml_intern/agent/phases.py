@@ -131,7 +131,7 @@ def draft_plan(context: Context, paper: Paper, grounded: Grounded, scale: Scale)
         return PlanDraft(experiments=experiments, left_out=left)
 
     if takes_small_steps(context.room.of(context.plans)):
-        draft = context.room.fitting(lambda: context.plans, in_small_steps)
+        draft = in_small_steps()
     else:
         prompt = context.with_preferences(render_prompt("plan", situation=situation, claims=claims))
         try:

@@ -13,8 +13,10 @@ from ml_intern.agent.room import Room, limit_in
 from ml_intern.errors import ContextOverflow, ModelError
 from ml_intern.llm.fallback import Fallback
 from ml_intern.llm.protocol import Reply, Request, ToolCall
+from ml_intern.plan.grounding import Grounded
 from ml_intern.read.paper import Paper, Paragraph, Section, Source
 from tests.agent.test_loop import Scripted, calls, context_with, toolbox
+from tests.judge.synthetic import claim
 
 CLAIM = {
     "statement": "A is better.", "quote": "A is better than B on page 0.", "anchor": "sec:1/par:1", "kind": "direction",
@@ -180,6 +182,15 @@ def test_a_paper_is_read_in_smaller_parts_and_each_paragraph_is_shown(tmp_path: 
     shown = "".join(model.asked)
     assert all(f"[sec:1/par:{n}] " in shown for n in range(1, 31))
     assert model.refused <= 7
+
+
+def test_a_question_that_cannot_be_made_shorter_is_not_put_again(tmp_path: Path) -> None:
+    model = Reading(10)
+    model.context_chars = 20_000
+    grounded = Grounded(claims=(claim("C1"),), dropped=(), findings=())
+    with context_with(tmp_path, model) as context, pytest.raises(ContextOverflow, match="context_tokens"):
+        phases.draft_plan(context, paper(), grounded, "small")
+    assert model.refused == 1
 
 
 def test_a_planner_that_takes_nothing_ends_with_what_to_set(tmp_path: Path) -> None:
