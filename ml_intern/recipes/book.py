@@ -18,13 +18,15 @@ SCRIPTS = ("data.py", "train.py", "predict.py")
 
 
 class ClaimPattern(BaseModel):
-    """A kind of sentence that makes a claim. `tests` are ClaimTests without their claim; none, with `untested` why.
-    Of the paper they say nothing: which one makes the claim is not known here."""
+    """A kind of sentence that makes a claim: `pattern` stands in it, and `unless` does not. `tests` are ClaimTests
+    without their claim; none, with `untested` why. Of the paper they say nothing: which one makes the claim is not
+    known here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     pattern: str
+    unless: str = ""
     statement: str
     kind: str
     method: str
@@ -34,7 +36,7 @@ class ClaimPattern(BaseModel):
     tests: tuple[dict[str, Any], ...] = ()
     untested: str = ""
 
-    @field_validator("pattern")
+    @field_validator("pattern", "unless")
     @classmethod
     def _compiles(cls, value: str) -> str:
         re.compile(value, re.IGNORECASE)

@@ -114,7 +114,8 @@ class RecipesModel:
 def _first_match(pattern: ClaimPattern, parts: list[tuple[str, str]]) -> tuple[str, str] | None:
     for anchor, text in parts:
         for sentence in sentences(text):
-            if asserts(pattern.pattern, sentence):
+            other = pattern.unless and re.search(pattern.unless, sentence, re.IGNORECASE)
+            if not other and asserts(pattern.pattern, sentence):
                 return anchor, sentence
     return None
 

@@ -67,11 +67,15 @@ def test_a_sum_of_sines_is_extrapolated_only_where_a_paper_claims_it() -> None:
     ] == [1.0, 4.0]
     one = "Only snake is able to capture the periodic behavior of sin(x)."
     both = "Only snake captures a sum of sines, with its periodic activation."
-    for said, wanted in ((one, False), (both, True)):
+    fail = (
+        "Networks with conventional activation functions fail to extrapolate a sum of periodic functions, unlike snake."
+    )
+    for said, wanted in ((one, False), (both, True), (fail, True)):
         text = f"[sec:1/par:1] {said}\n[sec:1/par:2] It is a periodic activation."
         asked = Request(messages=(Message(role="user", content=text),), answer_name="claims")
         claims = json.loads(RecipesModel().complete(asked).content)["claims"]
-        assert any(claim["subject"] == "periodic-sum/snake-extrapolates-sum" for claim in claims) == wanted
+        found = {claim["subject"].partition("/")[0] for claim in claims}
+        assert found == ({"periodic-sum"} if wanted else {"periodic-extrapolation"})
 
 
 def test_numbers_that_the_recipe_fixes_are_said_to_be_its_own() -> None:
