@@ -133,4 +133,4 @@ def test_every_recipe_is_listed_and_shown_with_its_page(tmp_path: Path) -> None:
     assert "label-smoothing" in listed and "transformer-ablations" in listed
     shown = ml_intern("recipes", "warm-starting", home=tmp_path)
     assert shown.returncode == 0
-    assert "# warm-starting" in shown.stdout and "not tested: its data (SVHN)" in shown.stdout
+    assert "# warm-starting" in shown.stdout and "not tested: the recipe does not have the data set" in shown.stdout

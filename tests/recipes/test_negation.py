@@ -35,7 +35,7 @@ TRUE = {
     " authors attributed to underfitting of the model.",
     "mixup/ece-has-a-minimum": "However, ECE decreases till α=0.3 and then increases, which is also reported in paper.",
     "mixup/out-of-distribution": "The network trained with Mixup is significantly less confident in predicting.",
-    "mixup/fashion-mnist": "ECE value is lower for majority of α indicating better calibration.",
+    "mixup/most-alphas": "ECE value is lower for majority of α indicating better calibration.",
     "optimisers/adam-trains-faster": "We find that Adam converges faster than the other methods.",
     "optimisers/adam-generalises-better": "Adam outperforms SGD with momentum on all tasks.",
     "optimisers/adaptive-generalises-worse": "Adaptive methods, Adam among them, generalize worse than SGD.",
@@ -47,8 +47,8 @@ TRUE = {
     " lowest training loss.",
     "periodic-digits/as-good-on-images": "We were also able to verify that the proposed activation function performs as"
     " well as standard activation functions (with the exception of the LSTM experiment).",
-    "periodic-digits/resnet-cifar": "A test accuracy of 93-94% is achieved by the snake network (Fig. 4), in line with"
-    " that of the other standard activation functions.",
+    "periodic-digits/stated-accuracy": "A test accuracy of 93-94% is achieved by the snake network (Fig. 4), in line"
+    " with that of the other standard activation functions.",
     "periodic-digits/faster-than-rnn": "As a result the time taken by the snake network to regress the function is"
     " roughly 2 orders of magnitude lower than the time taken by the RNN (Fig. 10).",
     "periodic-digits/lstm-slow": "We observed that the snake LSTM network did not perform very well on this task.",
@@ -83,7 +83,7 @@ TRUE = {
     " that the Shrink-Perturb method successfully reduces or eliminates this gap.",
     "warm-starting/weight-decay": "However, contrary to the original paper's results, we observe that the warm-starting"
     " gap decreases when applying weight decay.",
-    "warm-starting/no-gap-svhn": "However, we did not observe the same gap on the SVHN dataset.",
+    "warm-starting/no-gap": "However, we did not observe the same gap on the SVHN dataset.",
     "warm-starting/augmentation": "In particular, we show that data augmentation also helps to reduce the gap.",
 }
 
@@ -125,7 +125,7 @@ FALSE = [
     ("warm-starting/shrink-perturb", "We do not find that shrink-perturb reduces the gap."),
     ("warm-starting/gap", "We did not observe a generalization gap between warm started models."),
     ("warm-starting/weight-decay", "Nothing shows that the gap decreases when applying weight decay."),
-    ("warm-starting/no-gap-svhn", "It is untrue and unlikely that they did not observe the same gap on SVHN."),
+    ("warm-starting/no-gap", "It is untrue and unlikely that they did not observe the same gap on the data set."),
 ]  # fmt: skip
 
 DENIALS = (
