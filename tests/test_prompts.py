@@ -1,18 +1,22 @@
 """Every prompt renders with real data, and none is longer than it has to be."""
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ml_intern.agent.phases import PlanDraft
+from ml_intern.agent.sketch import OF_A_COMPARISON, Sketch
 from ml_intern.judge.metrics import metric_names
+from ml_intern.plan.claim import TaskClaims
 from ml_intern.recipes.book import load_book
 from ml_intern.resources import prompts_dir, render_prompt
 from tests.judge.synthetic import experiment
 
-EXPERIMENT = load_book()[0].at("smoke") | {"id": "e", "title": "t", "audited": [], "resources": []}
+EXPERIMENT = load_book()[0].at("smoke") | {"id": "e", "title": "t", "audited": [], "resources": [], "hosts": []}
 EXECUTOR: dict[str, Any] = {
     "experiment": EXPERIMENT,
     "excerpts": "[sec:1/par:1] Words.",
@@ -26,7 +30,6 @@ VALUES: dict[str, dict[str, Any]] = {
         "text": "[sec:1/par:1] Words.",
         "part": 1,
         "parts": 1,
-        "recipes": [],
         "dropped": ["its quote is not in it"],
     },
     "task": {
@@ -44,6 +47,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "task": "t",
         "failures": ("out of memory",),
         "failed": ["no"],
+        "made_up": False,
     },
     "small_model": {
         "experiment": experiment(),
@@ -109,8 +113,52 @@ def test_a_language_model_brings_its_contract_into_the_executors_prompt() -> Non
     data = {"data": EXPERIMENT["data"] | {"task": "language-model"}}
     own = render_prompt("executor", **EXECUTOR | {"experiment": EXPERIMENT | data})
     plain = render_prompt("executor", **EXECUTOR)
-    assert "transformers folder" in own and "predict.py --model" not in own
+    assert "transformers folder" in own and "predict.py --model" not in own and "build_model" not in own
     assert "transformers folder" not in plain and "predict.py --model" in plain
+
+
+def test_the_executor_is_told_of_the_hosts_that_its_scripts_may_reach_and_else_of_no_network() -> None:
+    plain = render_prompt("executor", **EXECUTOR)
+    reaching = render_prompt("executor", **EXECUTOR | {"experiment": EXPERIMENT | {"hosts": ["data.example.org"]}})
+    assert "There is no network." in plain
+    assert "There is no network." not in reaching and "reach data.example.org over HTTP" in reaching
+
+
+def test_the_examples_of_forms_are_valid_answers() -> None:
+    for name, form in (("plan", PlanDraft), ("task", TaskClaims)):
+        text = render_prompt(name, **VALUES[name]).replace("\n", " ")
+        form.model_validate(json.JSONDecoder().raw_decode(text, text.index('{"', text.index("An example")))[0])
+
+
+@pytest.mark.parametrize("kind", ["direction", "magnitude", "threshold"])
+def test_a_sketch_is_asked_for_each_field_that_counts(kind: str) -> None:
+    claims = [{"id": "C1", "statement": "s", "kind": kind}]
+    compared = kind != "threshold"
+    text = render_prompt("sketch", **VALUES["sketch"] | {"claims": claims, "compared": compared})
+    asked = set(re.findall(r"\w+", text.rpartition("Answer with the JSON only: ")[2]))
+    left_out = {"minimal_effect"} if kind == "direction" else set() if compared else set(OF_A_COMPARISON)
+    assert asked == Sketch.model_fields.keys() - left_out
+    assert all(f"`{name}`" in text for name in asked)
+
+
+def test_a_planner_that_cannot_try_again_is_not_offered_it() -> None:
+    about = VALUES["review"]["about"]
+    assert "again" in render_prompt("review", **VALUES["review"])
+    once = render_prompt("review", **VALUES["review"] | {"about": about | {"may_be_tried_again": False}})
+    assert '"again"' not in once and "`again" not in once
+
+
+def test_data_that_the_plan_wants_made_are_not_asked_to_be_none_made_up() -> None:
+    resources = [
+        {"name": "digits", "kind": "dataset", "id": "a/digits"}, {"name": "net", "kind": "model", "id": "a/net"},
+    ]  # fmt: skip
+    data = experiment().data.model_dump() | {"settings": {"rows": 90}}
+    shown = VALUES["small_data"] | {"experiment": experiment(resources=resources, data=data)}
+    asked, made = (render_prompt("small_data", **shown | {"made_up": made_up}) for made_up in (False, True))
+    assert "none made up" in asked and "none made up" not in made
+    assert 'that holds the folder digits; `settings` is {"rows": 90}.' in asked
+    only_model = render_prompt("small_data", **shown | {"experiment": experiment(resources=resources[1:])})
+    assert "`raw`" not in only_model
 
 
 def test_the_planner_is_told_every_metric_that_the_harness_has() -> None:

@@ -97,7 +97,7 @@ def _proposed(context: Context, paper: Paper, part: dict[str, Any]) -> tuple[Pro
 
     def asked(dropped: tuple[str, ...] = (), numbers: tuple[str, ...] = ()) -> tuple[ProposedClaim, ...]:
         again = {"dropped": dropped, "numbers": numbers, "quotes": quotes(paper) if task and dropped else ()}
-        told = render_prompt(prompt, title=paper.title, recipes=[], **again, **part)
+        told = render_prompt(prompt, title=paper.title, **again, **part)
         return context.ask_for("claims", told, answer, schema=schema).claims
 
     first = asked()

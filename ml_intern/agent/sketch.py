@@ -30,6 +30,7 @@ from ml_intern.plan.plan import (
 from ml_intern.resources import render_prompt
 
 AT_MOST = 3  # experiments of a plan that is made so
+OF_A_COMPARISON = ("baseline", "settings", "smoke", "minimal_effect")  # fields of a sketch
 _COMPARED = ("direction", "magnitude")
 _TASKS = ("classification", "regression", "sequence", "language-model")
 _METRICS = [*dict.fromkeys(name for task in _TASKS for name in metric_names(task))]
@@ -104,7 +105,7 @@ def sketch_schema(claims: tuple[Claim, ...]) -> dict[str, Any]:
     """The schema of a sketch, narrowed to the metric that the claims name, where it is one of the harness's."""
     schema = Sketch.model_json_schema()
     if not any(claim.kind in _COMPARED for claim in claims):
-        for name in ("baseline", "settings", "smoke", "minimal_effect"):  # whoever builds it finds the numbers
+        for name in OF_A_COMPARISON:  # whoever builds it finds the numbers
             del schema["properties"][name]
         del schema["$defs"]["Arm"]["properties"]["settings"]
     named = [name for name in _METRICS if any(claim.metric.lower() == name for claim in claims)]

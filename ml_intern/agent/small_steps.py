@@ -86,10 +86,11 @@ class SmallSteps(Memory):
         return self._completed(self._question())
 
     def _question(self) -> str:
+        experiment = self._laboratory.experiment
         failures = list(dict.fromkeys(self._failures))[-_FAILURES_SHOWN:]
         if not self._columns:
-            return render_prompt("small_data", failed=failures, **self._shown)
-        experiment = self._laboratory.experiment
+            made_up = re.search(_WANTED_SO, experiment.data.name) is not None
+            return render_prompt("small_data", failed=failures, made_up=made_up, **self._shown)
         config = experiment.settings | experiment.variants[0].settings
         about = {"columns": self._columns, "split": self._split, "config": config}
         return render_prompt("small_model", experiment=experiment, failed=failures, **about)
