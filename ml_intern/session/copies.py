@@ -8,12 +8,18 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from ml_intern.session.beneath import FILE, open_beneath
+
 _CHUNK = 1 << 20
 
 
-def copy_file(source: str | Path, target: str | Path) -> None:
-    """The content of the regular file `source`, which is no link. Raises OSError."""
-    reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def copy_file(source: str | Path, target: str | Path, beneath: Path | None = None) -> None:
+    """The content of the regular file `source`, which is no link. `beneath`: a folder above it from which on no link is
+    followed either, where a script may still be at work there. Raises OSError."""
+    if beneath is None:
+        reader = os.open(source, os.O_RDONLY | FILE)
+    else:
+        reader = open_beneath(beneath.resolve(), Path(source).relative_to(beneath).parts)
     try:
         about = os.fstat(reader)
         if not stat.S_ISREG(about.st_mode):

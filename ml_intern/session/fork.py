@@ -31,10 +31,10 @@ def fork(store: SessionStore, origin: SessionFolder, at: int | None) -> SessionF
     try:
         _copy_blobs(origin.blobs, folder.blobs, events)
         for name, source in belongings(origin, whole):
-            _put(source, folder.root / name)
+            _put(source, folder.root / name, origin)
         # What was tried by hand cannot be put back as it was: only what is still so comes along.
         by_hand = tried(origin, fold(whole), float("inf") if at is None else events[-1].time)
-        copy_tried(by_hand, folder.root)
+        copy_tried(by_hand, origin, folder.root)
         sync_tree(folder.root)
         write_whole(folder.log, b"".join(lines))
         with EventLog(folder.log) as log:
@@ -87,9 +87,9 @@ def _copy_blobs(source: Blobs, target: Blobs, events: Iterable[Event]) -> None:
                 target.put(source.get(digest))
 
 
-def _put(source: Path | bytes, target: Path) -> None:
+def _put(source: Path | bytes, target: Path, origin: SessionFolder) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(source, bytes):
         target.write_bytes(source)
     else:
-        copy_file(source, target)
+        copy_file(source, target, origin.root)

@@ -7,12 +7,13 @@ Knows nothing of what a command is; none of it is evidence.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_intern.session.beneath import files_in, folder_beneath, open_beneath
 from ml_intern.session.state import State
 from ml_intern.session.store import SessionFolder
 
@@ -24,75 +25,81 @@ _ORDER = ("programs", "logs", "scratch", "background")  # what is of most use fi
 
 @dataclass(frozen=True)
 class Tried:
-    """`files`: path beneath the session to where it stands. `left`: in words, what is too much to come along."""
+    """`files`: paths beneath the session. `left`: in words, what is too much to come along."""
 
-    files: dict[str, Path]
+    files: tuple[str, ...]
     left: tuple[str, ...]
 
 
 def tried(folder: SessionFolder, state: State, before: float = float("inf")) -> Tried:
     """For a session in `state`. `before`: what has changed since then, in seconds since the epoch, is passed over."""
-    files: dict[str, Path] = {}
+    files: list[str] = []
     left: list[str] = []
-    for bench in _folders(folder.root / _BENCH):
-        if bench.name in state.built or bench.name in state.blocked:
+    for name in _benches(folder):
+        if name in state.built or name in state.blocked:
             continue
         size = number = rest = lost = 0
-        for path, told in sorted(_files(bench), key=lambda one: _rank(bench, *one)):
+        for path, told in sorted(_files(folder.bench(name)), key=lambda one: _rank(*one)):
             if told.st_mtime > before:
                 continue
             if told.st_size > _LARGEST or size + told.st_size > _ALL or number == _MOST:
                 rest, lost = rest + 1, lost + told.st_size
                 continue
             size, number = size + told.st_size, number + 1
-            files[path.relative_to(folder.root).as_posix()] = path
+            files.append(f"{_BENCH}/{name}/{path}")
         if rest:
-            left.append(f"of what commands wrote while {bench.name} was being built: {rest} files, {lost / 1e6:.1f} MB")
-    return Tried(files, tuple(left))
+            left.append(f"of what commands wrote while {name} was being built: {rest} files, {lost / 1e6:.1f} MB")
+    return Tried(tuple(files), tuple(left))
 
 
-def copy_tried(found: Tried, to: Path) -> dict[str, Path]:
+def copy_tried(found: Tried, folder: SessionFolder, to: Path) -> dict[str, Path]:
     """Copies beneath `to`, under the same names: commands go on while a copy is read. One that fits its file already
     stays as it is, one that has none goes. Gives path beneath the session to the copy."""
     copies: dict[str, Path] = {}
-    for name, path in found.files.items():
+    for name in found.files:
         copy = to / name
         with contextlib.suppress(OSError):  # it has gone meanwhile, or is something else now
-            told = path.lstat()
+            content, told = _content(folder.root, name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             if not copy.exists() or _stamp(copy.stat()) != _stamp(told):
-                copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.unlink(missing_ok=True)
-                copy.write_bytes(_content(path))
+                copy.write_bytes(content)
                 os.utime(copy, ns=(told.st_atime_ns, told.st_mtime_ns))
             copies[name] = copy
-    for path, _ in _files(to / _BENCH):
-        if path not in copies.values():
-            path.unlink(missing_ok=True)
+    for path in sorted((to / _BENCH).rglob("*")):
+        if path.is_file() and path not in copies.values():
+            path.unlink()
     return copies
 
 
-def _rank(bench: Path, path: Path, told: os.stat_result) -> tuple[int, int, str]:
-    top = path.relative_to(bench).parts[0]
-    return (_ORDER.index(top) if top in _ORDER else len(_ORDER), told.st_size, str(path))
+def _rank(path: str, told: os.stat_result) -> tuple[int, int, str]:
+    top = path.split("/")[0]
+    return (_ORDER.index(top) if top in _ORDER else len(_ORDER), told.st_size, path)
 
 
 def _stamp(told: os.stat_result) -> tuple[int, int]:
     return told.st_size, told.st_mtime_ns
 
 
-def _content(path: Path) -> bytes:
-    """What a script puts a link in the place of is not read. Raises OSError."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        return file.read(_LARGEST)
+def _content(root: Path, name: str) -> tuple[bytes, os.stat_result]:
+    """What a script puts in the place of the file or of a folder above it is not read. Raises OSError."""
+    with os.fdopen(open_beneath(root.resolve(), name.split("/")), "rb") as file:
+        told = os.fstat(file.fileno())
+        if not stat.S_ISREG(told.st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", name)
+        return file.read(_LARGEST), told
 
 
-def _folders(place: Path) -> list[Path]:
-    return sorted(path for path in place.iterdir() if path.is_dir() and not path.is_symlink()) if place.is_dir() else []
+def _benches(folder: SessionFolder) -> list[str]:
+    place = folder.root / _BENCH
+    return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
 
 
-def _files(place: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    for path in place.rglob("*"):
-        with contextlib.suppress(OSError):
-            told = path.lstat()
-            if stat.S_ISREG(told.st_mode) and path.suffix != ".part" and "__pycache__" not in path.parts:
-                yield path, told
+def _files(bench: Path) -> list[tuple[str, os.stat_result]]:
+    """By path beneath the bench."""
+    try:
+        with folder_beneath(bench.parent.resolve(), (bench.name,)) as top:
+            found = list(files_in(top))
+    except OSError:  # no folder, or not any more
+        return []
+    return [one for one in found if not one[0].endswith(".part") and "__pycache__" not in one[0].split("/")]

@@ -1,5 +1,5 @@
-"""Files beneath one folder, opened step by step from that folder's descriptor: no link is followed, whoever plants one
-and whenever. Knows nothing of tools."""
+"""Files beneath one folder, by the names that a model gives them, and in words for a model what is wrong with those: no
+link is followed. Knows nothing of tools."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ml_intern.errors import InputError
+from ml_intern.session.beneath import FILE, files_in, folder_beneath
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hang whoever opens it
 _UNFINISHED = re.compile(r"\..{1,100}\.[0-9a-f]{8}\.part", re.DOTALL)
 
 
@@ -23,7 +22,7 @@ def read_beneath(root: Path, name: str, most: int, *, from_end: bool = False) ->
     *folders, last = _parts(name)
     with _folder(root, folders, name) as parent:
         try:
-            found = os.open(last, os.O_RDONLY | _FILE, dir_fd=parent)
+            found = os.open(last, os.O_RDONLY | FILE, dir_fd=parent)
         except FileNotFoundError:
             raise _missing(name) from None
         except OSError:
@@ -45,7 +44,7 @@ def write_beneath(root: Path, name: str, text: str) -> None:
         _require_free_or_regular(parent, last, name)
         part = f".{last[:100]}.{secrets.token_hex(4)}.part"
         try:
-            made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o644, dir_fd=parent)
+            made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE, 0o644, dir_fd=parent)
             with os.fdopen(made, "w", encoding="utf-8") as file:
                 file.write(text)
             os.rename(part, last, src_dir_fd=parent, dst_dir_fd=parent)
@@ -64,14 +63,8 @@ def remove_unfinished(root: Path) -> None:
 
 def files_beneath(root: Path) -> list[str]:
     """Regular files, sorted; links are not followed."""
-    found = []
     with _folder(root, [], ".") as top:
-        for folder, _, names, parent in os.fwalk(".", dir_fd=top, follow_symlinks=False):
-            for name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    if stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-                        found.append(os.path.normpath(f"{folder}/{name}"))
-    return sorted(found)
+        return sorted(name for name, _ in files_in(top))
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -84,26 +77,16 @@ def _parts(name: str) -> tuple[str, ...]:
 @contextlib.contextmanager
 def _folder(root: Path, parts: list[str], name: str, *, make: bool = False) -> Iterator[int]:
     """A descriptor of the folder `parts` beneath `root`. Raises InputError."""
-    try:
-        here = os.open(root, _FOLDER)
-    except NotADirectoryError:  # a command that no sandbox held may have put a link in its place
-        raise InputError(f"{root.name} is no folder any more.", next="Put the folder itself back.") from None
-    try:
-        for part in parts:
-            if make:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(part, 0o755, dir_fd=here)
-            try:
-                inner = os.open(part, _FOLDER, dir_fd=here)
-            except FileNotFoundError:
-                raise _missing(name) from None
-            except NotADirectoryError:
-                raise _not_a_folder(here, part, name) from None
-            os.close(here)
-            here = inner
+    with contextlib.ExitStack() as opened:
+        try:
+            here = opened.enter_context(folder_beneath(root, parts, make=make))
+        except FileNotFoundError as error:
+            if error.filename == str(root):
+                raise
+            raise _missing(name) from None
+        except NotADirectoryError as error:
+            raise _no_folder(root, Path(error.filename), name) from None
         yield here
-    finally:
-        os.close(here)
 
 
 def _require_free_or_regular(parent: int, last: str, name: str) -> None:
@@ -115,12 +98,12 @@ def _require_free_or_regular(parent: int, last: str, name: str) -> None:
             raise InputError(f"{name!r} is not a regular file.")
 
 
-def _not_a_folder(parent: int, part: str, name: str) -> InputError:
-    # A link is no folder for O_NOFOLLOW, too.
-    with contextlib.suppress(OSError):
-        if stat.S_ISLNK(os.stat(part, dir_fd=parent, follow_symlinks=False).st_mode):
-            return _is_link_or_device(name)
-    return InputError(f"{name!r} goes through {part!r}, which is a file.")
+def _no_folder(root: Path, place: Path, name: str) -> InputError:
+    if place == root:  # a command that no sandbox held may have put a link in its place
+        return InputError(f"{root.name} is no folder any more.", next="Put the folder itself back.")
+    if place.is_symlink():
+        return _is_link_or_device(name)
+    return InputError(f"{name!r} goes through {place.name!r}, which is a file.")
 
 
 def _missing(name: str) -> InputError:

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,8 +179,8 @@ def test_what_is_written_meanwhile_never_leaves_half(world: World, monkeypatch: 
     kept = folder.run("r-long") / "out" / KEPT
     real = unfinished.copy_file
 
-    def copied_while_it_is_written(source: Path, target: Path) -> None:
-        real(source, target)
+    def copied_while_it_is_written(source: Path, target: Path, beneath: Path) -> None:
+        real(source, target, beneath)
         kept.write_bytes(os.urandom(8))
         os.utime(kept, ns=(time.time_ns(), time.time_ns()))
 
@@ -189,6 +190,28 @@ def test_what_is_written_meanwhile_never_leaves_half(world: World, monkeypatch: 
     assert any("r-long" in line and "was being written" in line for line in first.parcel.left_out)
     world.uploader(folder).upload()
     assert (world.fetch(folder.id).folder.run("r-long") / "out" / KEPT).read_bytes() == kept.read_bytes()
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_copied_brings_nothing_from_outside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = training(world)
+    checkpoint = (folder.run("r-long") / "out" / KEPT).parent
+    write_whole(world.here / "private" / Path(KEPT).name, b"mine")
+    real = unfinished.copy_file
+
+    def copied_from_a_link(*given: Any) -> None:
+        checkpoint.rename(checkpoint.with_name("aside"))
+        checkpoint.symlink_to(world.here / "private")
+        try:
+            real(*given)
+        finally:
+            checkpoint.unlink()
+            checkpoint.with_name("aside").rename(checkpoint)
+
+    monkeypatch.setattr(unfinished, "copy_file", copied_from_a_link)
+    world.uploader(folder).upload()
+    assert b"mine" not in world.files().values()
 
 
 def test_beside_a_run_a_new_checkpoint_goes_every_half_hour_and_at_its_end(world: World) -> None:

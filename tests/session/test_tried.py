@@ -99,3 +99,23 @@ def test_a_link_that_a_command_made_is_not_followed(world: World) -> None:
     (folder.bench("park") / "scratch" / "all").symlink_to(world.here)
     world.uploader(folder).upload()
     assert names(world.fetch(folder.id).folder) == ALL
+
+
+def test_a_folder_that_becomes_a_link_meanwhile_brings_nothing_from_outside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = at_work(world.here)
+    write_whole(world.here / "private" / "look.py", "mine")
+    scratch, rank = folder.bench("park") / "scratch", module._rank
+
+    def rank_and_swap(*given: Any) -> Any:
+        if not scratch.is_symlink():
+            scratch.rename(scratch.with_name("aside"))
+            scratch.symlink_to(world.here / "private")
+        return rank(*given)
+
+    monkeypatch.setattr(module, "_rank", rank_and_swap)
+    world.uploader(folder).upload()
+    forked = fork(SessionStore(world.here / "sessions"), folder, None)
+    assert b"mine" not in world.files().values()
+    assert "park/scratch/look.py" not in names(forked)

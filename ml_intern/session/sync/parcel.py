@@ -65,7 +65,7 @@ def pack(
     for path, source in made_files(folder, events):
         _add_clean(parcel, search, path, source)
     by_hand = tried(folder, parcel.state)
-    for path, copy in copy_tried(by_hand, folder.root / "parcel-tried").items():
+    for path, copy in copy_tried(by_hand, folder, folder.root / "parcel-tried").items():
         _add_clean(parcel, search, path, copy)
     parcel.left_out += by_hand.left
     _add_unheard(parcel, search.redactor, folder, events)

@@ -6,6 +6,7 @@ nothing of what a script does with its checkpoint.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_intern.session.belongings import Source
+from ml_intern.session.beneath import files_in, folder_beneath
 from ml_intern.session.copies import copy_file
 from ml_intern.session.disk import write_whole
 from ml_intern.session.events import Event
@@ -120,11 +122,11 @@ def _copied(out: Path, copy: Path, fresh: bool) -> bool:
         part = copy.with_name(f".{copy.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         try:
-            for path in _files(out):
-                target = part / "out" / path.relative_to(out)
+            for name in before:
+                target = part / "out" / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                copy_file(path, target)
-        except FileNotFoundError:  # the script has put another in its place
+                copy_file(out / name, target, out.parent)
+        except (FileNotFoundError, NotADirectoryError):  # the script has put another in its place
             continue
         if _signature(out) == before:
             write_whole(part / _SIGNATURE, json.dumps(before))
@@ -136,15 +138,13 @@ def _copied(out: Path, copy: Path, fresh: bool) -> bool:
 
 
 def _signature(out: Path) -> Signature:
-    """Size, time and inode of each file: what changes where somebody writes."""
-    found = {}
-    for path in _files(out):
-        try:
-            told = path.stat()
-        except FileNotFoundError:
-            continue
-        found[path.relative_to(out).as_posix()] = [told.st_size, told.st_mtime_ns, told.st_ino]
-    return found
+    """Size, time and inode of each file, by its path: what changes where somebody writes."""
+    with (
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        folder_beneath(out.parent.resolve(), (out.name,)) as folder,
+    ):
+        return {name: [told.st_size, told.st_mtime_ns, told.st_ino] for name, told in files_in(folder)}
+    return {}
 
 
 def _files(folder: Path) -> list[Path]:
