@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,33 +53,26 @@ def tried(folder: SessionFolder, state: State, before: float = float("inf")) -> 
     return Tried(tuple(files), tuple(left))
 
 
-def copy_tried(found: Tried, folder: SessionFolder, to: Path) -> dict[str, Path]:
-    """Copies beneath `to`, under the same names: commands go on while a copy is read. One that fits its file already
-    stays as it is, one that has none goes. Gives path beneath the session to the copy."""
-    copies: dict[str, Path] = {}
+def read_tried(found: Tried, folder: SessionFolder) -> Iterator[tuple[str, bytes, os.stat_result]]:
+    """(path, content, state) of each, read once: commands go on meanwhile. What has gone, or is something else now, is
+    passed over."""
     for name in found.files:
+        with contextlib.suppress(OSError):
+            yield name, *_content(folder.root, name)
+
+
+def copy_tried(found: Tried, folder: SessionFolder, to: Path) -> None:
+    """Copies beneath `to`, under the same names and of the same age. Raises OSError where they cannot be written."""
+    for name, content, told in read_tried(found, folder):
         copy = to / name
-        with contextlib.suppress(OSError):  # it has gone meanwhile, or is something else now
-            content, told = _content(folder.root, name)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if not copy.exists() or _stamp(copy.stat()) != _stamp(told):
-                copy.unlink(missing_ok=True)
-                copy.write_bytes(content)
-                os.utime(copy, ns=(told.st_atime_ns, told.st_mtime_ns))
-            copies[name] = copy
-    for path in sorted((to / _BENCH).rglob("*")):
-        if path.is_file() and path not in copies.values():
-            path.unlink()
-    return copies
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+        os.utime(copy, ns=(told.st_atime_ns, told.st_mtime_ns))
 
 
 def _rank(path: str, told: os.stat_result) -> tuple[int, int, str]:
     top = path.split("/")[0]
     return (_ORDER.index(top) if top in _ORDER else len(_ORDER), told.st_size, path)
-
-
-def _stamp(told: os.stat_result) -> tuple[int, int]:
-    return told.st_size, told.st_mtime_ns
 
 
 def _content(root: Path, name: str) -> tuple[bytes, os.stat_result]:

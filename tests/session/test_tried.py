@@ -13,6 +13,9 @@ from ml_intern.session.disk import write_whole
 from ml_intern.session.fork import fork
 from ml_intern.session.log import EventLog
 from ml_intern.session.store import SessionFolder, SessionStore
+from ml_intern.session.sync.outgoing import OutgoingLog
+from ml_intern.session.sync.parcel import pack
+from ml_intern.session.sync.remembered import Search
 from ml_intern.tools.commands import Commands
 from tests.session.conftest import SECRET, World
 from tests.support.session import write_session
@@ -90,6 +93,21 @@ def test_what_changes_while_it_is_uploaded_arrives_whole(world: World) -> None:
     uploader.upload()
     came = world.fetch(folder.id, world.there).folder
     assert (came.bench("park") / "logs" / "1.log").read_text() == "seen\n"
+
+
+def test_two_uploads_at_once_take_nothing_from_each_other(world: World) -> None:
+    folder = at_work(world.here)
+    log = folder.bench("park") / "logs" / "1.log"
+    other = world.uploader(folder)
+
+    def meanwhile() -> None:
+        log.unlink()
+        pack(folder, folder.events(), Search(other.redactor), OutgoingLog(other.redactor, folder.blobs))
+
+    world.hub.faults.before("/preupload/", meanwhile)
+    world.uploader(folder).upload()
+    assert world.files()[f"{folder.id}/files/bench/park/logs/1.log"] == b"seen\n"
+    assert not [path.name for path in folder.root.iterdir() if path.name.startswith("parcel")]
 
 
 def test_a_link_that_a_command_made_is_not_followed(world: World) -> None:

@@ -15,7 +15,7 @@ from ml_intern.session.sync.manifest import Item
 from ml_intern.session.sync.outgoing import OutgoingLog
 from ml_intern.session.sync.remembered import Search, item_of
 from ml_intern.session.sync.unfinished import Unfinished, counted, unfinished_runs
-from ml_intern.session.tried import copy_tried, tried
+from ml_intern.session.tried import read_tried, tried
 
 _HASHED = ("evidence.jsonl", "plan.yaml", "frozen/", "predictions/")  # what a resume checks the hash of
 
@@ -65,8 +65,8 @@ def pack(
     for path, source in made_files(folder, events):
         _add_clean(parcel, search, path, source)
     by_hand = tried(folder, parcel.state)
-    for path, copy in copy_tried(by_hand, folder, folder.root / "parcel-tried").items():
-        _add_clean(parcel, search, path, copy)
+    for path, content, _ in read_tried(by_hand, folder):
+        _add_clean(parcel, search, path, content)
     parcel.left_out += by_hand.left
     _add_unheard(parcel, search.redactor, folder, events)
     for one in unfinished_runs(folder, events, fresh):
