@@ -231,6 +231,7 @@ def _synced(config: Config, context: Context, uploader: Uploader | None, repo: s
     if uploader is None:
         yield
         return
+    from ml_intern.read.show import printable
     from ml_intern.session.sync.background import BackgroundSync
 
     if context.state.synced != uploader.repo:
@@ -246,7 +247,7 @@ def _synced(config: Config, context: Context, uploader: Uploader | None, repo: s
             yield
     finally:
         if sync.rest:
-            typer.echo(sync.rest, err=True)
+            typer.echo(printable(sync.rest), err=True)
 
 
 def _view(name: str) -> View:

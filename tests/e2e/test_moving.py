@@ -125,7 +125,7 @@ def test_a_synced_session_goes_on_without_the_network(hub: ServedHub, tmp_path: 
     resumed = live(tmp_path / "synced")
     assert resumed.code == 0, resumed.said
     assert "It is tried again" in resumed.said
-    assert "Upload the rest of session" in resumed.said and "ml-intern sessions upload" in resumed.said
+    assert "Upload the rest: " in resumed.said and "ml-intern sessions upload" in resumed.said
 
 
 # Keeps its state in the middle, and waits there until it is killed, unless it goes on from it.

@@ -479,7 +479,8 @@ def test_a_last_upload_that_takes_too_long_is_told_with_the_command_that_does_it
             assert stuck.first.wait(60)
             log.append("session.finished")
         assert sync.rest.endswith(f"ml-intern sessions upload {folder.id} --repo {REPO}")
-        assert len(told) == 1 and told[0].startswith("Not all of session") and told[0].endswith(sync.rest)
+        assert "the upload takes longer than" in sync.rest
+        assert len(told) == 1 and told[0].startswith("Not all of session") and told[0] == sync.rest.replace("\n", " ")
         with pytest.raises(GoneElsewhere, match="has not been heard of"):
             world.fetch(folder.id)
         assert world.fetch(folder.id, take_over=True).new, "nobody waits for a lease that nobody needs"
@@ -500,6 +501,26 @@ def test_a_last_upload_that_fails_is_told_though_the_problem_is_not_new(world: W
                 os.sched_yield()
     assert len(told) == 2 and "tried again" in told[0]
     assert told[1].startswith("Not all of session") and "sessions upload" in sync.rest
+
+
+def test_the_person_is_told_why_the_last_upload_failed_and_what_to_do_about_it(world: World) -> None:
+    folder = write_session(world.here)
+    world.remote().make(REPO, public=False)
+    uploader = Uploader(folder, world.remote("hf_read"), REPO, Redactor({}), world.here)
+    with EventLog(folder.log), BackgroundSync(uploader, 60, lambda type, data: None, lambda: None) as sync:
+        pass
+    assert "could not be uploaded" in sync.rest and "403" in sync.rest and "one with write access" in sync.rest
+
+
+def test_the_person_is_told_at_the_end_that_the_session_has_gone_on_elsewhere(world: World) -> None:
+    folder = write_session(world.here)
+    world.uploader(folder).upload()
+    world.fetch(folder.id)
+    with EventLog(folder.log) as log:
+        log.append("note", text="this machine does not know yet")
+        with BackgroundSync(world.uploader(folder), 60, lambda type, data: None, lambda: None) as sync:
+            pass
+    assert "being worked on by" in sync.rest and "Stop it there" in sync.rest
 
 
 def test_a_run_whose_session_was_taken_over_is_told_to_stop(world: World) -> None:

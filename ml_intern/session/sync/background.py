@@ -5,7 +5,6 @@ Where another machine has taken the session over, the run is told to stop.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,8 +21,8 @@ _LAPSE = 10.0  # seconds that it waits then for the Hub to know that nobody is h
 
 class BackgroundSync:
     """Use as a context manager around the run. `tell(type, data)` logs; `lost` is called when the session is no longer
-    this machine's. `every`: seconds between two uploads. Once it is left, `rest` says in words what is to be done where
-    not all could be uploaded."""
+    this machine's. `every`: seconds between two uploads. Once it is left, `rest` says in words why not all could be
+    uploaded, and what is to be done; empty where all was."""
 
     rest = ""
 
@@ -36,7 +35,7 @@ class BackgroundSync:
     ) -> None:
         self._uploader, self._every, self._tell, self._lost = uploader, every, tell, lost
         self._ended = threading.Event()
-        self._problem = ""
+        self._problem: MlInternError | None = None
         self._given_up = self._gone = self._whole = self._left = False
         self._thread = threading.Thread(target=self._work, name="sync", daemon=True)
 
@@ -46,8 +45,13 @@ class BackgroundSync:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        with contextlib.suppress(KeyboardInterrupt):  # a person who does not want to wait for it
+        why = f"the upload takes longer than {_LAST_TRY:.0f} s"
+        try:
             self._thread.join(_LAST_TRY)
+        except KeyboardInterrupt:
+            why = "nobody wanted to wait for the upload"
+        if self._gone:
+            self.rest = str(self._problem)
         if self._whole or self._gone:
             return
         # What still hangs is left behind, and a thread for this too, should it hang as well.
@@ -56,11 +60,17 @@ class BackgroundSync:
         lapse.join(_LAPSE)
         if self._whole:
             return
-        session, repo = self._uploader.folder.id, self._uploader.repo
-        why = self._problem or f"the upload takes longer than {_LAST_TRY:.0f} s"
-        self.rest = f"Upload the rest of session {session}: ml-intern sessions upload {session} --repo {repo}"
-        self._say(f"Not all of session {session} is uploaded to {repo}: {why} {self.rest}")
+        self.rest = str(self._incomplete(self._problem or MlInternError(why)))
+        self._say(" ".join(self.rest.splitlines()))
         self._left = True
+
+    def _incomplete(self, problem: MlInternError) -> MlInternError:
+        session, repo = self._uploader.folder.id, self._uploader.repo
+        return MlInternError(
+            f"Not all of session {session} is uploaded to {repo}.",
+            f"{problem.what} {problem.why}".strip(),
+            f"{problem.next} Upload the rest: ml-intern sessions upload {session} --repo {repo}".strip(),
+        )
 
     def _say(self, text: str) -> None:
         if not self._left:  # the log is closed then
@@ -78,6 +88,7 @@ class BackgroundSync:
             done = self._uploader.upload(release=release, fresh=release)
         except GoneElsewhere as error:
             self._given_up = self._gone = True
+            self._problem = error
             self._say(f"{error.what} This machine stops.")
             self._lost()
             return False
@@ -90,7 +101,7 @@ class BackgroundSync:
             return False
         if self._problem and not release:
             self._say(f"Uploads to {done.repo} go on.")
-        self._problem = ""
+        self._problem = None
         return True
 
     def _give_up_on(self, error: MlInternError, last: bool) -> None:
@@ -98,7 +109,7 @@ class BackgroundSync:
         again."""
         if isinstance(error, SyncError) and not error.passing:
             self._given_up = True
-        before, self._problem = self._problem, error.what
-        if error.what != before and not last:
+        before, self._problem = self._problem, error
+        if (before is None or error.what != before.what) and not last:
             rest = " It is not tried again." if self._given_up else " It is tried again."
             self._say(f"{error.what} {error.why}{rest}")
