@@ -16,6 +16,7 @@ import typer
 
 from ml_intern.cli.consent import approver
 from ml_intern.cli.known import redactor
+from ml_intern.cli.onlooker import Onlooker, say
 from ml_intern.cli.upload import open_uploader
 from ml_intern.config import Config
 from ml_intern.errors import InputError, MlInternError, SessionError, of_the_system
@@ -148,6 +149,7 @@ def carry_out(
         micro = micro_dollars(state.cost_usd)
         spent = Spent(iterations=state.iterations, micro=micro, held=held, seconds=state.seconds)
         keyboard = Keyboard(lambda words: folder.inbox.put(Told(words=known.text(words)[0])), watcher)
+        onlooker = Onlooker((watcher, keyboard), stop)
         steering = Steering(folder.inbox, opened_model)
         context = Context(
             config=config,
@@ -160,7 +162,7 @@ def carry_out(
             budget=Budget(limits, spent),
             compute=compute,
             approve=approver(yes, keyboard, watcher, stop),
-            listeners=[watcher, keyboard],
+            listeners=[onlooker],
             preferences=settings.get("instructions", ""),
             steering=steering,
             approvals=approvals,
@@ -194,8 +196,11 @@ def carry_out(
                     )
                 context.emit("session.finished")
             except KeyboardInterrupt:
+                if onlooker.fault is not None:
+                    _fail(context, onlooker.fault)
+                    raise onlooker.fault from None
                 context.emit("session.interrupted")
-                typer.echo(f"Interrupted. Go on with: ml-intern resume {folder.id}", err=True)
+                say(f"Interrupted. Go on with: ml-intern resume {folder.id}")
                 raise typer.Exit(130) from None
             except MlInternError as error:
                 _fail(context, error)
@@ -220,7 +225,7 @@ def _fail(context: Context, error: MlInternError) -> None:
         context.emit("session.failed", error=str(error), code=error.exit_code)
     if context.state.settings and (error.exit_code != 2 or context.state.plan):
         id = context.folder.id
-        typer.echo(f"Session {id} is kept; go on with: ml-intern resume {id}", err=True)
+        say(f"Session {id} is kept; go on with: ml-intern resume {id}")
 
 
 @contextlib.contextmanager
@@ -238,7 +243,7 @@ def _synced(config: Config, context: Context, uploader: Uploader | None, repo: s
         context.emit("session.synced", repo=uploader.repo)
 
     def tell(type: EventType, data: dict[str, Any]) -> None:
-        with contextlib.suppress(SessionError):
+        with contextlib.suppress(SessionError, OSError):  # nor may this take the place of how the run ends
             context.emit(type, **data)
 
     sync = BackgroundSync(uploader, config.sync_interval, tell, context.stop.set)
@@ -247,7 +252,7 @@ def _synced(config: Config, context: Context, uploader: Uploader | None, repo: s
             yield
     finally:
         if sync.rest:
-            typer.echo(printable(sync.rest), err=True)
+            say(printable(sync.rest))
 
 
 def _view(name: str) -> View:

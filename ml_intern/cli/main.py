@@ -12,6 +12,7 @@ import typer
 
 from ml_intern import __version__
 from ml_intern.cli import doctor, fork, models, plan, read, recipes, report, resume, run, sessions, tell, verify
+from ml_intern.cli.onlooker import let_go, say
 from ml_intern.errors import MlInternError, of_the_system
 
 app = typer.Typer(
@@ -53,16 +54,18 @@ def main() -> None:
     try:
         app()
     except MlInternError as error:
-        typer.echo(f"Error: {_printable(str(error))}", err=True)
+        say(f"Error: {_printable(str(error))}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
+        say("Interrupted.")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        typer.echo(f"Error: {_printable(str(of_the_system(error)))}", err=True)
+        say(f"Error: {_printable(str(of_the_system(error)))}")
         sys.exit(1)
+    finally:
+        let_go()
 
 
 def _printable(text: str) -> str:

@@ -2,22 +2,27 @@
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from ml_intern.agent import reading
 from ml_intern.cli import common
+from ml_intern.cli.onlooker import let_go
+from ml_intern.session.events import Event
 from ml_intern.session.store import SessionFolder, SessionStore
+from ml_intern.ui import live
 from tests.support.inside import Said, inside
 
 PAPER = "\\documentclass{article}\\begin{document}\\section{A}Words here.\\end{document}"
 
 
-def run(home: Path, command: str = "run") -> Said:
+def run(home: Path, command: str = "run", *more: str) -> Said:
     paper = home.parent / "paper.tex"
     paper.write_text(PAPER)
-    return inside(home, command, "--paper", str(paper), "--sandbox", "none", *(["--yes"] if command == "run" else []))
+    yes = ["--yes"] if command == "run" else []
+    return inside(home, command, "--paper", str(paper), "--sandbox", "none", *yes, *more)
 
 
 def only_session(home: Path) -> SessionFolder:
@@ -66,3 +71,53 @@ def test_a_plan_that_the_disk_broke_off_has_failed_in_its_log_too(
     done = run(tmp_path / "home", "plan")
     assert done.code == 1 and "No space left" in done.err
     assert only_session(tmp_path / "home").state().status == "failed"
+
+
+def lose_reader(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """From the second event on, nothing can be written to stdout."""
+    written = live.JsonLines.__call__
+
+    def write(self: live.JsonLines, event: Event) -> None:
+        if event.seq:
+            raise OSError(number, os.strerror(number))
+        written(self, event)
+
+    monkeypatch.setattr(live.JsonLines, "__call__", write)
+
+
+def test_a_run_whose_output_nobody_reads_any_more_is_interrupted_quietly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_reader(monkeypatch, errno.EPIPE)
+    done = run(tmp_path / "home", "run", "--json")
+    folder = only_session(tmp_path / "home")
+    assert (done.code, done.err) == (130, f"Interrupted. Go on with: ml-intern resume {folder.id}\n")
+    assert done.out.count("\n") == 1 and folder.state().status == "interrupted"
+
+
+def test_output_that_cannot_be_written_is_a_failure_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_reader(monkeypatch, errno.ENOSPC)
+    done = run(tmp_path / "home", "run", "--json")
+    folder = only_session(tmp_path / "home")
+    assert done.code == 1 and "Free some disk space" in done.err and f"ml-intern resume {folder.id}" in done.err
+    assert folder.state().status == "failed"
+
+
+def test_a_lost_reader_does_not_take_the_place_of_what_ended_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_reader(monkeypatch, errno.EPIPE)
+    break_off(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/home/x/paper.json"))
+    done = run(tmp_path / "home", "run", "--json")
+    assert done.code == 1 and "/home/x/paper.json: No space left" in done.err
+    assert "/home/x/paper.json" in only_session(tmp_path / "home").events()[-1].data["error"]
+
+
+def test_a_stream_without_a_reader_is_let_go_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        monkeypatch.setattr(sys, "stdout", broken)
+        print("x")
+        let_go()
+        monkeypatch.undo()
