@@ -518,6 +518,26 @@ def test_the_environment_gives_its_secrets_and_nothing_else() -> None:
     assert redactor.text("an-extra-secret-1")[1] == (Finding(kind="value of extra", line=1),)
 
 
+@pytest.mark.parametrize(
+    "key", ["swordfish", "20261129", "correct-horse-battery", "SUNSHINE", "abc123", "/opt/keys", "https://a.example/x9"]
+)
+def test_what_the_configuration_names_as_a_key_is_one_whatever_it_looks_like(key: str) -> None:
+    redactor = Redactor.from_environment({"LAB_SERVER": key}, keys={"LAB_SERVER"})
+    assert redactor.text(f"asked with {key} now") == (
+        "asked with [redacted: value of LAB_SERVER] now",
+        (Finding(kind="value of LAB_SERVER", line=1),),
+    )
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["none", "EMPTY", "sk-no-key", "sk-no-key-required", "not-needed", "lm-studio", "your_api_key_here", "x" * 20, ""],
+)
+def test_what_stands_for_no_key_is_left_in_the_text(key: str) -> None:
+    redactor = Redactor.from_environment({"LAB_SERVER": key}, keys={"LAB_SERVER"})
+    assert redactor.text(f"words: {key}.") == (f"words: {key}.", ())
+
+
 _HOSTILE = {
     "base64": lambda n: base64.b64encode(random.Random(4).randbytes(n * 3 // 4)).decode(),
     "quotes": lambda n: '"' * n,

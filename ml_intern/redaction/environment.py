@@ -7,6 +7,14 @@ from collections.abc import Container, Mapping
 from urllib.parse import unquote
 
 SHORTEST = 8
+SHORTEST_KEY = 6  # of what is known to be a key; a shorter value would be found all over honest text
+# What a server that wants no key is given in its place is made of these words: EMPTY, sk-no-key-required, lm-studio.
+_NO_KEY = re.compile(
+    r"sk|api|any|anything|apikey|changeme|cpp|default|dummy|empty|example|fake|false|here|ignored|is|key|keyless|llama"
+    r"|llamacpp|lm|lmstudio|local|localhost|my|na|needed|no|nokey|none|not|notneeded|null|ollama|openai|placeholder"
+    r"|required|secret|server|set|studio|test|testing|the|this|token|true|undefined|unused|used|vllm|whatever|your"
+    r"|(.)\1*"
+)
 _PARTS = re.compile(r"[^A-Za-z0-9]+")
 _ANY_KEY = re.compile(r".*(?:KEY|TOKEN|SECRET|CREDENTIAL|COOKIE|AUTH)S?\d{0,2}|AUTHORIZATION|PAT")
 _PASSWORD = re.compile(r".*(?:PASSW(?:OR)?D|PWD|PASSPHRASE|SECRET)S?\d{0,2}|PASS")
@@ -24,16 +32,23 @@ _QUERY = re.compile(r"[?&](?:\w*token|\w*key|sig|signature|\w*secret|password)=(
 
 def secrets_of(environ: Mapping[str, str], keys: Container[str] = ()) -> dict[str, str]:
     """Name to value of the variables that hold secrets; a password within a URL stands under its variable's name.
-    `keys`: variables that hold one whatever they are called."""
+    `keys`: variables that hold one whatever they are called and whatever it looks like, unless it says that it is
+    none."""
     found: dict[str, str] = {}
     for name, value in environ.items():
         value = value.strip()
-        if "://" in value:
-            for number, secret in enumerate(_secrets_of_url(value)):
-                found[name if number == 0 else f"{name}.{number}"] = secret
-        if name not in found and _is_secret(f"{name}_KEY" if name in keys else name, value):
-            found[name] = value
+        secrets = [value] if name in keys and _is_key(value) else []
+        secrets += _secrets_of_url(value) if "://" in value else []
+        if not secrets and name not in keys and _is_secret(name, value):
+            secrets = [value]
+        for number, secret in enumerate(secrets):
+            found[name if number == 0 else f"{name}.{number}"] = secret
     return found
+
+
+def _is_key(value: str) -> bool:
+    parts = filter(None, _PARTS.split(value.lower()))
+    return len(value) >= SHORTEST_KEY and not all(_NO_KEY.fullmatch(part) for part in parts)
 
 
 def _secrets_of_url(value: str) -> list[str]:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
+from ml_intern.redaction.environment import SHORTEST_KEY
 from ml_intern.redaction.finding import DENSE, HIDDEN, Span, mark
 from ml_intern.redaction.joining import Joined
 
-SHORTEST = 6  # a shorter value would be found all over honest text
 _SHORTEST_ENCODED = 8
 
 
@@ -48,7 +48,7 @@ class KnownValues:
 
     def __init__(self, known: Mapping[str, str]) -> None:
         values = {name: value.strip() for name, value in known.items()}
-        values = {name: value for name, value in values.items() if len(value) >= SHORTEST}
+        values = {name: value for name, value in values.items() if len(value) >= SHORTEST_KEY}
         self._forms: dict[str, str] = {}
         self._in_bytes: dict[bytes, str] = {}
         # The longest value first: one may be part of another.
@@ -63,7 +63,7 @@ class KnownValues:
         self._long = {form: kind for form, kind in self._forms.items() if DENSE.fullmatch(form)}
         self._other = {form: kind for form, kind in self._forms.items() if form not in self._long}
         self._joined = {
-            joined: kind for form, kind in self._forms.items() if len(joined := Joined(form).text) >= SHORTEST
+            joined: kind for form, kind in self._forms.items() if len(joined := Joined(form).text) >= SHORTEST_KEY
         }
         marks = [mark(kind) for kind in {*self._forms.values()}]
         self._marks = re.compile("|".join(map(re.escape, marks))) if marks else None
