@@ -1,5 +1,8 @@
 """Downloads that are cut: what came whole is not fetched again, and nothing is left once all is here."""
 
+import _thread
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,26 @@ def test_a_file_is_one_request(world: World, sent: SessionFolder) -> None:
 def test_a_hub_that_asks_for_patience_in_the_middle_is_waited_for(world: World, sent: SessionFolder) -> None:
     fault = world.hub.faults.refuse("/runs/", 429, times=3, skip=4)
     assert world.fetch(sent.id).new and fault.struck == 3
+
+
+def test_ctrl_c_ends_a_download_that_has_stalled(world: World, sent: SessionFolder) -> None:
+    released, answered = threading.Event(), threading.Event()
+
+    def stall() -> None:
+        _thread.interrupt_main()
+        released.wait(10)
+        answered.set()
+
+    world.hub.faults.before("/runs/", stall)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            world.fetch(sent.id)
+        assert not answered.is_set()
+        assert world.manifest(sent.id).lease is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+        released.set()
 
 
 def test_a_connection_that_breaks_in_the_middle_of_a_file_is_made_anew(world: World, sent: SessionFolder) -> None:

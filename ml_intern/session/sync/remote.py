@@ -10,7 +10,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 
 from ml_intern.errors import SessionError
 from ml_intern.session.belongings import Source
+from ml_intern.session.sync.at_once import at_once
 from ml_intern.session.sync.manifest import Manifest
 
 DEFAULT_NAME = "ml-intern-sessions"
@@ -126,13 +126,7 @@ class Remote:
         """Files of a session: name beneath it to size in bytes, 0 where that is not known. One that stands in `into`
         has come whole, also where another could not be fetched. Raises SyncError."""
         small = [name for name, size in files.items() if size <= _SMALL]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            coming = [pool.submit(self._fetch_small, repo, session, revision, name, into) for name in small]
-            try:
-                for one in as_completed(coming):
-                    one.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        at_once(_AT_ONCE, lambda name: self._fetch_small(repo, session, revision, name, into), small)
         for name in files.keys() - {*small}:
             try:  # the client's own way asks twice for each, and goes on in the middle of a file
                 got = self._api.hf_hub_download(
