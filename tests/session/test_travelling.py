@@ -269,3 +269,27 @@ def test_a_table_that_data_py_has_not_finished_stays_behind(world: World) -> Non
     mark = "whole/table.json"
     assert (came.folder.data("park") / mark).read_bytes() == (folder.data("park") / mark).read_bytes()
     assert sum("data.py makes it again" in line for line in came.manifest.left_out) == 2
+
+
+def test_a_table_of_before_that_evidence_may_rest_on_travels_and_one_that_was_begun_later_does_not(
+    world: World,
+) -> None:
+    folder = write_session(world.here)
+    for key, age in (("old", 3600), ("new", -3600)):
+        write_whole(folder.data("zoo") / key / "table" / "table.arrow", b"\0rows")
+        write_whole(folder.data("zoo") / key / "data.run", '{"event": "started", "pid": 1}\n{"torn')
+        os.utime(folder.data("zoo") / key / "data.run", (time.time() - age, time.time() - age))
+    world.uploader(folder).upload()
+    came = world.fetch(folder.id)
+    assert {path.parts[-3] for path in came.folder.data("zoo").glob("*/table/table.arrow")} == {"abc", "old"}
+    assert sum("data.py makes it again" in line for line in came.manifest.left_out) == 1
+
+
+def test_a_mark_without_a_hash_vouches_for_nothing(world: World) -> None:
+    folder = write_session(world.here)
+    write_whole(folder.data("park") / "empty" / "table" / "table.arrow", b"\0half")
+    write_whole(folder.data("park") / "empty" / "table.json", '{"table": ""}')
+    world.uploader(folder).upload()
+    came = world.fetch(folder.id)
+    assert not list(came.folder.data("park").glob("*/table/table.arrow"))
+    assert sum("data.py makes it again" in line for line in came.manifest.left_out) == 1

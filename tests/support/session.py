@@ -23,6 +23,7 @@ def write_session(home: Path, id: str = "20261125-100000-abcd", secret: str = ""
     write_whole(folder.plan, "version: 1\n")
     write_whole(folder.frozen("zoo") / "train.py", SCRIPT)
     write_whole(folder.data("zoo") / "abc" / "table" / "table.arrow", b"\0\1table")
+    write_whole(folder.data("zoo") / "abc" / "table.json", '{"table": "of this hash"}')
     write_whole(folder.data("zoo") / "views" / "abc-1" / "train" / "state.json", "{}")
     with EventLog(folder.log) as log:
         log.append("session.created", settings={"paper": "zoo.tex", "out": "/somewhere/out", "max_iterations": 300})

@@ -71,7 +71,7 @@ def pack(
     _add_unheard(parcel, search.redactor, folder, events)
     for one in unfinished_runs(folder, events, fresh):
         _add_unfinished(parcel, search, one)
-    parcel.left_out += list(_left_out(folder, parcel.state))
+    parcel.left_out += list(_left_out(folder, events, parcel.state))
     return parcel
 
 
@@ -136,10 +136,10 @@ def _mark_broken(parcel: Parcel, path: str, why: str) -> None:
         parcel.broken = f"{path} {why}"
 
 
-def _left_out(folder: SessionFolder, state: State) -> Iterator[str]:
+def _left_out(folder: SessionFolder, events: Sequence[Event], state: State) -> Iterator[str]:
     if (folder.root / "resources").exists():
         yield "models, data sets and packages: fetched again at their revisions"
-    for place in half_made(folder):
+    for place in half_made(folder, events):
         yield f"the table of {place.parent.name}, which is not finished: data.py makes it again"
     if state.published:
         yield f"what was published to {state.published}"
