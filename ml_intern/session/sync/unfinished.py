@@ -19,6 +19,7 @@ from ml_intern.session.beneath import files_in, folder_beneath
 from ml_intern.session.copies import copy_file
 from ml_intern.session.disk import write_whole
 from ml_intern.session.events import Event
+from ml_intern.session.outcomes import outcome_of
 from ml_intern.session.store import SessionFolder
 
 LARGEST = 1_000_000_000  # bytes of a run's output that travels before the run has ended
@@ -102,12 +103,8 @@ def _holds_checkpoint(out: Path) -> bool:
 
 
 def _has_ended(journal: Path) -> bool:
-    """Whether its supervisor has written how it ended, and it was not stopped by a person."""
-    try:
-        lines = [json.loads(line) for line in journal.read_bytes().splitlines()]
-        return any(line.get("event") == "finished" and line["result"]["outcome"] != "killed" for line in lines)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False
+    """By itself: a run that a person stopped was killed."""
+    return outcome_of(journal) not in ("", "killed")
 
 
 def _copied(out: Path, copy: Path, fresh: bool) -> bool:
