@@ -35,6 +35,13 @@ def of_the_system(error: OSError) -> MlInternError:
     return MlInternError("The computer could not do what was asked of it.", f"{where}{error.strerror or error}", next)
 
 
+def in_words(error: Exception) -> MlInternError:
+    """Any error as one that a person can be told of: itself, of the computer, or by the name that its class has."""
+    if isinstance(error, MlInternError):
+        return error
+    return of_the_system(error) if isinstance(error, OSError) else MlInternError(f"{type(error).__name__}: {error}")
+
+
 class InputError(MlInternError):
     """Bad usage or input: a paper that cannot be read, a plan that is not valid (exit code 2)."""
 

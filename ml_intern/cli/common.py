@@ -19,7 +19,7 @@ from ml_intern.cli.known import redactor
 from ml_intern.cli.onlooker import Onlooker, say
 from ml_intern.cli.upload import open_uploader
 from ml_intern.config import Config
-from ml_intern.errors import InputError, MlInternError, SessionError, of_the_system
+from ml_intern.errors import InputError, MlInternError, SessionError, in_words, of_the_system
 
 if TYPE_CHECKING:
     from ml_intern.agent.context import Context
@@ -214,15 +214,21 @@ def carry_out(
                 _fail(context, failure)
                 raise failure from error
             except Exception as error:  # nobody has foreseen it: its traceback is for whoever mends the program
-                _fail(context, MlInternError(f"{type(error).__name__}: {error}"))
+                _fail(context, in_words(error))
                 raise
     _show_end(folder, view, Console())
 
 
+def log_failure(context: Context, error: Exception) -> None:
+    """How a session ended, where its log can be written: that may be the very thing that `error` is about."""
+    told = in_words(error)
+    with contextlib.suppress(SessionError, OSError):
+        context.emit("session.failed", error=str(told), code=told.exit_code)
+
+
 def _fail(context: Context, error: MlInternError) -> None:
-    """Logs how the run ended, where the log can be written, and says how it goes on."""
-    with contextlib.suppress(SessionError, OSError):  # log or terminal may be the very thing that `error` is about
-        context.emit("session.failed", error=str(error), code=error.exit_code)
+    """Logs how the run ended, and says how it goes on."""
+    log_failure(context, error)
     if context.state.settings and (error.exit_code != 2 or context.state.plan):
         id = context.folder.id
         say(f"Session {id} is kept; go on with: ml-intern resume {id}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ml_intern.cli.common import checked_effort, open_model
+from ml_intern.cli.common import checked_effort, log_failure, open_model
 from ml_intern.config import Config
-from ml_intern.errors import InputError, SessionError, of_the_system
+from ml_intern.errors import InputError
 
 
 def plan(
@@ -96,9 +95,10 @@ def plan(
         try:
             drafted = plan_phase(context, read_phase(context, paper, task), "", scale)  # type: ignore[arg-type]
         except Exception as error:
-            with contextlib.suppress(SessionError):  # a log that cannot be written is what `error` may be about
-                said = str(of_the_system(error) if isinstance(error, OSError) else error)
-                context.emit("session.failed", error=said or type(error).__name__)
+            log_failure(context, error)
+            raise
+        except KeyboardInterrupt:
+            context.emit("session.interrupted")
             raise
         context.emit("session.finished")
     show_plan(drafted, Console())

@@ -1,5 +1,6 @@
 """How a run ends that the disk, or a fault of the program itself, breaks off: logged, in words, and it can go on."""
 
+import contextlib
 import errno
 import os
 import sys
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ml_intern.agent import reading
+from ml_intern.agent.context import Context
 from ml_intern.cli import common
 from ml_intern.cli.onlooker import let_go
-from ml_intern.session.events import Event
+from ml_intern.session.events import Event, EventType
 from ml_intern.session.store import SessionFolder, SessionStore
 from ml_intern.ui import live
 from tests.support.inside import Said, inside
@@ -30,7 +32,7 @@ def only_session(home: Path) -> SessionFolder:
     return folder
 
 
-def break_off(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def break_off(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def broken(path: Path, content: str) -> None:
         raise error
 
@@ -71,6 +73,41 @@ def test_a_plan_that_the_disk_broke_off_has_failed_in_its_log_too(
     done = run(tmp_path / "home", "plan")
     assert done.code == 1 and "No space left" in done.err
     assert only_session(tmp_path / "home").state().status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "type", "said"),
+    [
+        (ValueError("a fault of the program"), "session.failed", "ValueError: a fault of the program"),
+        (OSError(errno.EIO, "Input/output error"), "session.failed", "The computer could not do"),
+        (KeyboardInterrupt(), "session.interrupted", ""),
+    ],
+)
+def test_a_plan_that_is_broken_off_is_logged_as_a_run_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, type: str, said: str
+) -> None:
+    break_off(monkeypatch, error)
+    with contextlib.suppress(ValueError):
+        run(tmp_path / "home", "plan")
+    last = only_session(tmp_path / "home").events()[-1]
+    assert last.type == type and str(last.data.get("error", "")).startswith(said)
+    assert last.data.get("code") == (1 if said else None)
+
+
+def test_a_log_that_cannot_be_written_does_not_take_the_place_of_what_broke_a_plan_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_off(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/home/x/paper.json"))
+    emit = Context.emit
+
+    def full(self: Context, type: EventType, **data: object) -> None:
+        if type == "session.failed":
+            raise OSError(errno.EIO, "the log, too")
+        emit(self, type, **data)
+
+    monkeypatch.setattr(Context, "emit", full)
+    done = run(tmp_path / "home", "plan")
+    assert done.code == 1 and "/home/x/paper.json: No space left" in done.err
 
 
 def lose_reader(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
