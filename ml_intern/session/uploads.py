@@ -19,6 +19,12 @@ def note_upload(folder: SessionFolder, repo: str) -> None:
         write_whole(folder.root / _NAME, json.dumps([repo, *(one for one in known if one != repo)]))
 
 
+def keep_uploads(here: SessionFolder, coming: SessionFolder) -> None:
+    """What is noted of a copy that `coming` takes the place of: it lies there still."""
+    for repo in reversed(_noted(here)):
+        note_upload(coming, repo)
+
+
 def repositories(folder: SessionFolder, state: State) -> list[str]:
     """`NAME/REPO` of all that it may lie in: what its log says, then those of `note_upload`, the latest first."""
     return list(dict.fromkeys([*([state.synced] if state.synced else []), *_noted(folder)]))

@@ -22,6 +22,7 @@ from ml_intern.session.sync.download import fetch, give_back
 from ml_intern.session.sync.manifest import Lease, this_machine
 from ml_intern.session.sync.remote import SyncError
 from ml_intern.session.sync.upload import GoneElsewhere, Uploaded, Uploader
+from ml_intern.session.uploads import note_upload, repositories
 from tests.session.conftest import REPO, SECRET, World
 from tests.support.hub import Fault
 from tests.support.session import FINAL, measure, write_session
@@ -289,6 +290,16 @@ def test_it_is_brought_up_to_date_where_an_older_copy_lies(world: World) -> None
     came = world.fetch(folder.id)
     assert came.new and len(came.folder.events()) == len(folder.events()) + 1
     assert [f.id for f in SessionStore(world.there / "sessions").all()] == [folder.id]
+
+
+def test_where_an_older_copy_was_uploaded_is_still_known_once_it_is_replaced(world: World) -> None:
+    folder = write_session(world.here)
+    world.uploader(folder).upload()
+    older = world.older_copy(folder)
+    for repo in ("ada/first", "ada/second"):
+        note_upload(older, repo)
+    came = world.fetch(folder.id)
+    assert came.new and repositories(came.folder, came.folder.state())[-2:] == ["ada/second", "ada/first"]
 
 
 def test_a_copy_that_parted_ways_is_not_overwritten(world: World) -> None:

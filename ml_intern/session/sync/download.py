@@ -24,6 +24,7 @@ from ml_intern.session.sync.manifest import SESSION_ID, Manifest, new_lease, thi
 from ml_intern.session.sync.outgoing import OutgoingLog
 from ml_intern.session.sync.remote import Conflict, Remote, SyncError
 from ml_intern.session.sync.upload import GoneElsewhere
+from ml_intern.session.uploads import keep_uploads
 
 _LOCATOR = re.compile(rf"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<session>{SESSION_ID}))?/?")
 
@@ -230,6 +231,7 @@ def _bring(
             if folder.root.exists():
                 require_no_run(folder)
                 _keep_unheard(folder, SessionFolder(part))
+                keep_uploads(folder, SessionFolder(part))
                 folder.root.rename(aside)
             part.rename(folder.root)
             sync(store.root)
