@@ -86,7 +86,7 @@ def resume(
             _hear(came, yes)
             folder, repo = came.folder, came.repo
         else:
-            folder = _latest(store) if session == "last" else store.find(session)
+            folder = _latest(store, quiet) if session == "last" else store.find(session)
         state = folder.state()
         if state.settings.get("plan_only"):
             raise only_a_plan(folder)
@@ -130,13 +130,13 @@ def resume(
         carry_out(config, folder, settings, chosen, view, yes, uploader)
 
 
-def _latest(store: SessionStore) -> SessionFolder:
+def _latest(store: SessionStore, quiet: bool) -> SessionFolder:
     """The latest that is not that of a plan alone; where there is none, the latest of those."""
     for place, folder in enumerate(store.all()):
         with contextlib.suppress(SessionError, OSError):  # what is wrong with it is for whoever goes on with it to say
             if folder.state().settings.get("plan_only"):
                 continue
-        if place:
+        if place and not quiet:
             typer.echo(f"Session {folder.id} goes on; what came after it is plans alone.", err=True)
         return folder
     return store.find("last")

@@ -85,3 +85,11 @@ def test_a_resume_without_a_name_passes_over_plans_that_came_later(tmp_path: Pat
     assert f"Session {folder.id} goes on" in done.err and "missing.tex" in done.err
     assert "session.resumed" in [event.type for event in folder.events()]
     assert "plan alone" in inside(tmp_path, "resume", plan.id).err
+
+
+def test_a_quiet_resume_says_nothing_of_the_plans_that_it_passes_over(tmp_path: Path) -> None:
+    folder = session(tmp_path, 1000)
+    session(tmp_path, 2000, plan_only=True)
+    done = inside(tmp_path, "resume", "--yes", "--sandbox", "none", "--quiet")
+    assert "session.resumed" in [event.type for event in folder.events()]
+    assert "plans alone" not in done.err and "missing.tex" in done.err
