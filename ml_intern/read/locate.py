@@ -15,7 +15,8 @@ _NEW_ID = r"\d{4}\.\d{4,5}(?:v\d+)?"
 _OLD_ID = r"[a-z-]+(?:\.[A-Z]{2})?/\d{7}(?:v\d+)?"
 _ID = re.compile(rf"^(?:arxiv:)?\s*({_NEW_ID}|{_OLD_ID})$", re.IGNORECASE)
 _IN_PATH = re.compile(rf"/(?:abs|pdf|html|e-print|src|format|papers)/({_NEW_ID}|{_OLD_ID})", re.IGNORECASE)
-_ALLOWED = "an arXiv id (2401.01234, cs/0101001), a URL, a .pdf, .tex, .tar.gz, .tgz, .zip or .gz file, or a folder"
+_FILES = ".pdf, .tex, .tar.gz, .tgz, .tar.bz2, .tar.xz, .zip or .gz"
+_ALLOWED = f"an arXiv id (2401.01234, cs/0101001), a URL, a {_FILES} file, or a folder"
 
 
 class Locator(BaseModel):

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import tarfile
 import zipfile
 from itertools import pairwise
@@ -203,3 +204,11 @@ def test_a_broken_pdf_is_refused_in_words(data: bytes) -> None:
 def test_every_form_of_a_paper_is_understood(typed: str, kind: str, value: str) -> None:
     found = locate(typed)
     assert (found.kind, found.value) == (kind, value)
+
+
+def test_what_is_no_paper_is_told_every_form_that_the_readme_names() -> None:
+    with pytest.raises(PaperError) as caught:
+        locate("no such paper")
+    readme = (ROOT / "README.md").read_text()
+    named = re.findall(r"`(\.[a-z0-9.]+)`", readme.partition("`--paper` takes")[2].partition("\n\n")[0])
+    assert len(named) == 8 and not [suffix for suffix in named if suffix not in caught.value.next]
