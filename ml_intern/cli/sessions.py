@@ -54,15 +54,15 @@ def list_(
     larger_than: Annotated[str, typer.Option(help="Only with files of more than this, like 500MB or 2GB.")] = "",
 ) -> None:
     """List sessions, the latest first: when they were last worked on, status, runs, size, paper or task."""
-    from ml_intern.session.catalogue import as_line, entry, size
+    from ml_intern.session.catalogue import as_line, entry
 
     store = _store()
     age, room = _seconds(older_than) if older_than else 0.0, _bytes(larger_than) if larger_than else 0.0
     entries = [one for one in map(entry, store.all()) if _is_about(one, paper) and one.age >= age]
     if room:
-        entries = [one for one in entries if size(one.folder) > room]
+        entries = [one for one in entries if one.size > room]
     if sort is Sort.size:
-        entries.sort(key=lambda one: size(one.folder), reverse=True)
+        entries.sort(key=lambda one: one.size, reverse=True)
     elif sort is Sort.age:
         entries.sort(key=lambda one: one.age, reverse=True)
     for one in entries:
@@ -81,17 +81,18 @@ def show(
     up to the damage."""
     from rich.console import Console
 
-    from ml_intern.session.catalogue import entry, size
+    from ml_intern.session.catalogue import problem_of, size, status_of
     from ml_intern.session.uploads import repositories
     from ml_intern.ui.session import show_session
 
-    one = entry(_store().find(session))
+    folder = _store().find(session)
     try:
-        events, state, problem = one.folder.good_events()
-    except (MlInternError, OSError):
-        raise InputError(f"Session {one.folder.id} cannot be read.", one.problem) from None
-    state = state.model_copy(update={"synced": ", ".join(repositories(one.folder, state))})
-    show_session(one.folder.id, one.status, state, events, size(one.folder), Console(), all_events, problem)
+        events, state, problem = folder.good_events()
+    except (MlInternError, OSError) as error:
+        raise InputError(f"Session {folder.id} cannot be read.", problem_of(error)) from None
+    status = "damaged" if problem else status_of(folder, state)
+    state = state.model_copy(update={"synced": ", ".join(repositories(folder, state))})
+    show_session(folder.id, status, state, events, size(folder), Console(), all_events, problem)
 
 
 @app.command("search")
@@ -179,7 +180,6 @@ def _is_about(one: Entry, words: str) -> bool:
 
 def _line(one: Entry) -> str:
     from ml_intern.read.show import printable
-    from ml_intern.session.catalogue import size
     from ml_intern.ui.session import bytes_in_words
 
     if one.state is None:
@@ -188,7 +188,7 @@ def _line(one: Entry) -> str:
     settings = one.state.settings
     about = str(one.state.title or settings.get("paper", "") or settings.get("task", ""))
     about = ("task: " if "task" in settings else "") + " ".join(printable(about).split())[:60]
-    room = bytes_in_words(size(one.folder))
+    room = bytes_in_words(one.size)
     return f"{one.folder.id}  {when}  {one.status:<11}  {one.state.runs:>4} runs  {room:>8}  {about}"
 
 

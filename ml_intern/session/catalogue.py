@@ -6,6 +6,8 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ml_intern.errors import SessionError
@@ -16,7 +18,8 @@ from ml_intern.session.store import SessionFolder, SessionStore
 _ABANDONED = 86_400.0  # seconds after which nobody works any more on what is half there
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True)
+class Entry:
     """`status` is the state's, `stopped` where the log says running and nobody runs it, or `damaged` (`state` is then
     None and `problem` says why)."""
 
@@ -31,6 +34,11 @@ class Entry(NamedTuple):
         updated = self.state.updated if self.state else self.folder.root.stat().st_mtime
         return max(0.0, time.time() - updated)
 
+    @cached_property
+    def size(self) -> int:
+        """Bytes of all its files, as they were when they were first asked for."""
+        return size(self.folder)
+
 
 class Hit(NamedTuple):
     """Words found in event `seq` of a session; `line` has them."""
@@ -43,12 +51,20 @@ class Hit(NamedTuple):
 def entry(folder: SessionFolder) -> Entry:
     try:
         state = folder.state()
-    except SessionError as error:
-        return Entry(folder, "damaged", None, str(error))
-    except OSError as error:
-        return Entry(folder, "damaged", None, f"Its log cannot be read: {error.strerror or error}")
+    except (SessionError, OSError) as error:
+        return Entry(folder, "damaged", None, problem_of(error))
+    return Entry(folder, status_of(folder, state), state)
+
+
+def status_of(folder: SessionFolder, state: State) -> str:
+    """What an Entry says of a session that is not damaged."""
     stopped = state.status in ("running", "new") and not is_held(folder.log)
-    return Entry(folder, "stopped" if stopped else state.status, state)
+    return "stopped" if stopped else state.status
+
+
+def problem_of(error: Exception) -> str:
+    """In words, why a session could not be read."""
+    return f"Its log cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
 
 
 def size(folder: SessionFolder) -> int:
@@ -131,5 +147,5 @@ def left_overs(store: SessionStore) -> list[str]:
 def as_line(one: Entry) -> str:
     """As JSON, for a program."""
     state = one.state.model_dump(mode="json") if one.state else {}
-    state |= {"id": one.folder.id, "status": one.status, "bytes": size(one.folder)}
+    state |= {"id": one.folder.id, "status": one.status, "bytes": one.size}
     return json.dumps(state | ({"problem": one.problem} if one.problem else {}), ensure_ascii=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_intern.session import catalogue
 from ml_intern.session.log import EventLog
 from ml_intern.session.store import SessionFolder, SessionStore
 from tests.cli.test_strange_sessions import SETTINGS
@@ -37,6 +38,27 @@ def test_sessions_are_sorted_and_picked_by_age_and_size(tmp_path: Path, monkeypa
     assert "no sessions like that" in inside(tmp_path, "sessions", "list", "--larger-than", "2GB").out
     for wrong in (("--larger-than", "much"), ("--older-than", "long")):
         assert inside(tmp_path, "sessions", "list", *wrong).code == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--sort", "size", "--larger-than", "1kB")])
+def test_the_files_of_a_listed_session_are_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    folder = write_session(tmp_path)
+    counted: list[SessionFolder] = []
+    true = catalogue.size
+    monkeypatch.setattr(catalogue, "size", lambda one: counted.append(one) or true(one))
+    assert folder.id in inside(tmp_path, "sessions", "list", *options).out
+    assert len(counted) == 1
+
+
+def test_the_log_of_a_session_that_is_shown_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_session(tmp_path)
+    read: list[Path] = []
+    true = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or true(path))
+    assert folder.id in inside(tmp_path, "sessions", "show", folder.id).out
+    assert read.count(folder.log) == 1
 
 
 def test_all_events_of_a_session_are_listed_where_they_are_asked_for(tmp_path: Path) -> None:
