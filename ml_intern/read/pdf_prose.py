@@ -16,7 +16,11 @@ from ml_intern.read.pdf_words import LIGATURES, PageContent, Word
 
 _WIDE = 0.9  # of the size: a narrower space is one between words, wherever the columns part
 _RETURNS = 4  # from the right column back to the left: more than captions, notes and page numbers explain
-_LOST_POWER = re.compile(r"[·×x*]\s*(10\d{1,2})(?![\d.,^])")
+# 3.3 × 10^18 without its raised place; 512 x 1024 and 3 x 1024 x 1024 are sizes.
+_LOST_POWER = re.compile(
+    r"(?<![\d.])(?<![·×x*])(?<![·×x*] )(?:\d|\d+\.\d+)\s?[·×x*]\s?(10\d{1,2})(?![\d.,^]|\s?[·×x*])"
+)
+_MAYBE_POWER = re.compile(r"(?<![\w.,^])10\d{1,2}(?![\w,^]|\.\d)")
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,13 @@ class TextLine:
 
 
 def plain_lines(text: str, page: int) -> list[TextLine]:
-    """The text of a page as the PDF gives it."""
+    """The text of a page as the PDF gives it. Nobody looked whether digits are raised: whatever may be a power of ten is
+    doubtful."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     # A soft hyphen at a line's end comes as U+FFFE: the word goes on in the next line.
     text = re.sub("[\ufffe\u00ad]\n?", "-\n", text)
-    return [TextLine(line, page) for line in text.translate(LIGATURES).split("\n")]
+    lines = text.translate(LIGATURES).split("\n")
+    return [TextLine(line, page, doubtful=tuple(_MAYBE_POWER.findall(line))) for line in lines]
 
 
 def text_lines(page: PageContent, used: frozenset[int], split: float | None) -> list[TextLine]:

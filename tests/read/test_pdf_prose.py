@@ -72,6 +72,27 @@ def test_a_number_that_may_have_a_superscript_is_marked_and_no_claim_is_grounded
 
 
 @pytest.mark.parametrize(
+    ("text", "doubtful"),
+    [
+        ("images of 512 x 1024 pixels", ()), ("images of 3 x 1024 x 1024", ()), ("8 × 8 × 100 features", ()),
+        ("a matrix of d × 1024", ()), ("took 3.3 × 1018 FLOPs", ("1018",)), ("a decay of 8 · 1012", ("1012",)),
+    ],
+)  # fmt: skip
+def test_a_lost_power_of_ten_is_doubtful_and_a_size_is_not(text: str, doubtful: tuple[str, ...]) -> None:
+    first = page().text(72, 700, f"We have {text} in all.")
+    (paragraph,) = read(first).sections[0].paragraphs
+    assert paragraph.doubtful == doubtful
+
+
+def test_on_a_page_that_holds_too_many_characters_each_possible_power_of_ten_is_doubtful() -> None:
+    crowded = Page().text(72, 700, "It takes 10").text(118.14, 704, "20", 7).text(140, 700, "FLOPs, not 95.2 or 2010.")
+    paper = read(crowded.prose(72, 680, 300, LINE))
+    paragraph = paper.sections[0].paragraphs[0]
+    assert "It takes 1020 FLOPs" in paragraph.text and paragraph.doubtful == ("1020",)
+    assert any("'1020' on page 1" in warning for warning in paper.warnings)
+
+
+@pytest.mark.parametrize(
     ("text", "found"),
     [
         ("a weight decay of 8 × 10^−5 .", {"8 × 10^-5": (8e-5,)}),
