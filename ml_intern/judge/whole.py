@@ -1,4 +1,8 @@
-"""Whether the table that data.py wrote is all of it: something has to vouch for it, and its hash has to fit."""
+"""Whether the table that data.py wrote is all of it: something has to vouch for it, and its hash has to fit.
+
+A mark beside it, with its hash, is written once data.py has ended well and the table was read; until then it names no
+hash, on disk before data.py begins, so that a power cut leaves no table that counts. No script can write it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,8 @@ TABLE = "table"
 def whole_table(folder: Path, log: Path, used: Callable[[], Collection[str]]) -> tuple[Any, str] | None:
     """The table in `folder` and its hash; None where there is none, or not all of it. `log`: of data.py, with the
     journal beside it. `used`: hashes of tables that evidence rests on. Those two vouch for a table without a mark, as
-    sessions of before have it."""
+    sessions of before have it; for one whose mark names no hash only the evidence does: a journal can be on disk before
+    the table that it speaks of."""
     found = witness(folder, log.with_suffix(".run"), used)
     if not found.vouches:
         return None
@@ -34,15 +39,20 @@ def whole_table(folder: Path, log: Path, used: Callable[[], Collection[str]]) ->
 def mark_whole(folder: Path, digest: str) -> None:
     """Table and mark are on disk when it returns."""
     sync_tree(folder / TABLE)
-    write_whole(folder / MARK, json.dumps({"table": digest}) + "\n")
+    _mark(folder, digest)
 
 
 def clear(folder: Path, *leftovers: Path) -> None:
-    """Nothing of an earlier try is left in the folders `leftovers`; each is there, and empty."""
-    (folder / MARK).unlink(missing_ok=True)
+    """Nothing of an earlier try is left in the folders `leftovers`; each is there, and empty. The table counts for
+    nothing from here on, whatever of this is on disk when the power fails."""
+    _mark(folder, "")
     for place in leftovers:
         if place.is_symlink():  # where a script was kept out by no sandbox
             place.unlink()
         elif place.exists():
             shutil.rmtree(place)
         place.mkdir(parents=True)
+
+
+def _mark(folder: Path, digest: str) -> None:
+    write_whole(folder / MARK, json.dumps({"table": digest}) + "\n")

@@ -40,8 +40,8 @@ class TextLine:
 
 
 def plain_lines(text: str, page: int) -> list[TextLine]:
-    """The text of a page as the PDF gives it. Nobody looked whether digits are raised: whatever may be a power of ten is
-    doubtful."""
+    """The text of a page as the PDF gives it. Nobody looked whether digits are raised: whatever may be a power of ten
+    is doubtful."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     # A soft hyphen at a line's end comes as U+FFFE: the word goes on in the next line.
     text = re.sub("[\ufffe\u00ad]\n?", "-\n", text)

@@ -28,15 +28,19 @@ class Witness(NamedTuple):
 
 def witness(folder: Path, journal: Path, used: Callable[[], Collection[str]]) -> Witness:
     """Of the table in `folder`: its mark; where there is none, as in sessions of before, the `journal` of data.py and
-    what is `used`: hashes of tables that evidence rests on."""
-    if marked := _marked(folder):
+    what is `used`: hashes of tables that evidence rests on. For one whose mark names no hash only the latter: a journal
+    can be on disk before the table that it speaks of."""
+    marked = _marked(folder)
+    if marked:
         return Witness(False, (marked,))
-    return Witness(outcome_of(journal) == "ok", used())
+    return Witness(marked is None and outcome_of(journal) == "ok", used())
 
 
-def _marked(folder: Path) -> str:
+def _marked(folder: Path) -> str | None:
+    """The hash in the mark, empty while the table is being made; None where there is no mark."""
     try:
-        told = json.loads((folder / MARK).read_bytes())
-        return str(told["table"])
+        return str(json.loads((folder / MARK).read_bytes())["table"])
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, LookupError, TypeError):
         return ""

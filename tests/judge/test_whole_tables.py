@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 from ml_intern.errors import MlInternError
@@ -110,6 +111,29 @@ def test_a_table_of_before_that_nothing_vouches_for_is_made_again(honest: Worksh
     (made(honest) / "table.json").unlink()
     (made(honest) / "data.run").unlink()
     assert rows(honest) == 400 and counted(honest) == 2
+
+
+def test_after_a_power_cut_a_journal_vouches_for_no_table_that_was_not_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal's end can be on disk while half of the table is not."""
+    shop = Workshop(tmp_path, {"data.py": DATA + COUNTED})
+
+    def cut(folder: Path, digest: str) -> None:
+        table = pyarrow.ipc.open_stream((folder / TABLE / "table.arrow").read_bytes()).read_all()
+        half = table.slice(0, 200)
+        with (folder / TABLE / "table.arrow").open("wb") as sink, pyarrow.ipc.new_stream(sink, half.schema) as writer:
+            writer.write_table(half)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr("ml_intern.judge.dataset.mark_whole", cut)
+        with pytest.raises(KeyboardInterrupt):
+            shop.laboratory().data()
+    standing = journal.standing(made(shop) / "data.run")
+    assert standing.result is not None and standing.result.outcome == "ok"
+    assert shop.laboratory().sight().data is None
+    assert rows(shop) == 400 and counted(shop) == 2
 
 
 def test_a_harness_that_was_killed_while_data_py_wrote_gets_all_rows_the_next_time(tmp_path: Path) -> None:

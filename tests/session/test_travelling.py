@@ -254,21 +254,22 @@ def test_the_words_of_a_session_from_elsewhere_are_an_inbox_like_any_other(world
 
 def test_a_table_that_data_py_has_not_finished_stays_behind(world: World) -> None:
     folder = write_session(world.here)
-    for key, outcome in (("whole", "ok"), ("broken", "failed"), ("before", "ok")):
+    for key, outcome in (("whole", "ok"), ("broken", "failed"), ("before", "ok"), ("cut", "ok")):
         made = folder.data("park") / key
         write_whole(made / "table" / "table.arrow", b"\0rows")
         result = json.dumps({"event": "finished", "result": {"outcome": outcome}})
         write_whole(made / "data.run", f'{{"event": "started", "pid": 1}}\n{result}\n')
     write_whole(folder.data("park") / "whole" / "table.json", json.dumps({"table": "0123456789abcdef" * 4}) + "\n")
+    write_whole(folder.data("park") / "cut" / "table.json", json.dumps({"table": ""}) + "\n")
     write_whole(folder.data("park") / "begun" / "table" / "table.arrow", b"\0half")
     write_whole(folder.data("park") / "begun" / "data.run", '{"event": "started", "pid": 1}\n')
     world.uploader(folder).upload()
     came = world.fetch(folder.id)
     arrived = {path.parts[-3] for path in came.folder.data("park").glob("*/table/table.arrow")}
-    assert {"whole", "before"} <= arrived and not arrived & {"broken", "begun"}
+    assert {"whole", "before"} <= arrived and not arrived & {"broken", "begun", "cut"}
     mark = "whole/table.json"
     assert (came.folder.data("park") / mark).read_bytes() == (folder.data("park") / mark).read_bytes()
-    assert sum("data.py makes it again" in line for line in came.manifest.left_out) == 2
+    assert sum("data.py makes it again" in line for line in came.manifest.left_out) == 3
 
 
 def test_a_table_of_before_that_evidence_may_rest_on_travels_and_one_that_was_begun_later_does_not(
