@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -21,9 +22,12 @@ from ml_intern.run.resources.broker import Provided
 
 _OF_A_MODEL = (
     "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "preprocessor_config.json",
-    "processor_config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "chat_template.*",
-    "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece*.model",
+    "processor_config.json", "adapter_config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json",
+    "chat_template.*", "vocab.json", "vocab.txt", "vocab.bpe", "merges.txt", "bpe.codes", "dict.txt", "normalizer.json",
+    "tekken.json", "tokenizer.model", "spiece.model", "spm.model", "sentencepiece*.model", "*.spm", "modules.json",
+    "sentence_bert_config.json", "config_sentence_transformers.json",
 )  # fmt: skip
+_PARTS = "[0-9]*_*/config.json"  # of a pipeline that modules.json names; parts with weights are not looked into
 _ROUNDING = 1e-7  # less than the last bit of a float32, relative to a whole tensor
 _HARDLY, _ONE_TENSOR = 5e-5, 1e-3  # relative to the whole model, and to any tensor of it: as a little noise moves them
 
@@ -65,9 +69,33 @@ def all_at_hand(experiment: Experiment, models: Sequence[BaseModel]) -> bool:
 def own_files(experiment: Experiment) -> list[Path]:
     """Files of this machine that training starts from. Whatever else lies beside them is no script's business: of a
     folder only what belongs to a model is among them, by its name, and nothing hidden."""
-    paths = [Path(model.path).expanduser().absolute() for model in experiment.base_models if model.path]
-    found = [one for path in paths for one in (sorted(path.iterdir()) if path.is_dir() else [path])]
-    return [path for path in found if path.is_file() and (path in paths or _is_of_a_model(path.name))]
+    files = [path for model in experiment.base_models if (path := _own(model)) and path.is_file()]
+    return [*files, *(shown for folder in own_folders(experiment) for shown in _shown(folder))]
+
+
+def own_folders(experiment: Experiment) -> list[Path]:
+    """Folders of this machine that training starts from: libraries list them."""
+    return [path for model in experiment.base_models if (path := _own(model)) and path.is_dir()]
+
+
+def withheld(model: StartingModel) -> list[str]:
+    """What lies in the model's own folder, not hidden, and no script sees; a folder ends with a slash."""
+    folder = _own(model)
+    if folder is None or not os.access(folder, os.R_OK) or not folder.is_dir():
+        return []
+    shown = set(_shown(folder))
+    shown |= {path.parent for path in shown}
+    left = [path for path in sorted(folder.glob("[!.]*")) if path not in shown]
+    return [f"{path.name}/" if path.is_dir() else path.name for path in left]
+
+
+def _own(model: StartingModel) -> Path | None:
+    return Path(model.path).expanduser().absolute() if model.path else None
+
+
+def _shown(folder: Path) -> list[Path]:
+    named = [path for path in sorted(folder.iterdir()) if _is_of_a_model(path.name)]
+    return [path for path in (*named, *sorted(folder.glob(_PARTS))) if path.is_file()]
 
 
 def _is_of_a_model(name: str) -> bool:

@@ -8,13 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ml_intern.judge.base_models import withheld
 from ml_intern.judge.decide import looks_of
 from ml_intern.judge.statistics import power
 from ml_intern.judge.verdict import Verdict
-from ml_intern.plan.plan import Experiment, Plan
+from ml_intern.plan.plan import Experiment, Plan, StartingModel
 from ml_intern.read.show import printable
 from ml_intern.run.resources import packages
 
+_WITHHELD = 8  # names that are shown
 _STYLES = {
     "reproduced": "green",
     "measured": "green",
@@ -54,7 +56,7 @@ def show_plan(plan: Plan, console: Console) -> None:
             f"  about {minutes:.1f} core-minutes, ${experiment.expected_cost_usd:.2f}; {_power(plan, experiment)}",
         ]
         lines += [f"  fetches {resource.name}: {resource.shown}" for resource in experiment.resources]
-        lines += [f"  reads {model.path} of this machine" for model in experiment.base_models if model.path]
+        lines += [_own(model) for model in experiment.base_models if model.path]
         lines += [
             f"  installs {packages.shown(one)}, for its scripts alone" for one in experiment.requirements if " " in one
         ]
@@ -66,6 +68,13 @@ def show_plan(plan: Plan, console: Console) -> None:
         for finding in plan.findings:
             console.print(Text(f"  {printable(finding.text)}"))
     console.print(Text(f"{plan.dropped} proposed claims were dropped: the {source} does not say them.", style="dim"))
+
+
+def _own(model: StartingModel) -> str:
+    """The person's files that training starts from, and what beside them no script sees."""
+    left = withheld(model)
+    shown = ", ".join(left[:_WITHHELD]) + (f" and {len(left) - _WITHHELD} more" if len(left) > _WITHHELD else "")
+    return f"  reads {model.path} of this machine" + (f"; no script sees {shown} there" if left else "")
 
 
 def _power(plan: Plan, experiment: Experiment) -> str:

@@ -1,5 +1,6 @@
 """The plan of a session that came from elsewhere is shown as it would run, and only that is approved."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,14 +41,24 @@ def test_what_was_amended_elsewhere_is_approved_here_before_it_is_fetched(tmp_pa
     assert shown[1].experiments[0] == plan.experiments[0]
 
 
-def test_what_a_plan_reads_of_this_machine_stands_in_what_is_approved() -> None:
+def test_what_a_plan_reads_of_this_machine_and_what_beside_it_no_script_sees_stands_in_what_is_approved(
+    tmp_path: Path,
+) -> None:
+    for name in ("model.safetensors", *(f"{number}.txt" for number in range(9))):
+        (tmp_path / name).touch()
     (first, second) = two().experiments
-    own = StartingModel(id="a/b", revision="c", path="/home/me/model.safetensors")
-    console = Console(record=True, width=200)
-    show_plan(
-        two().model_copy(update={"experiments": (first.model_copy(update={"base_models": (own,)}), second)}), console
+    own = (
+        StartingModel(id="a/b", revision="c", path="/home/me/model.safetensors"),
+        StartingModel(id="a/b", revision="c", path=str(tmp_path)),
     )
-    assert "reads /home/me/model.safetensors of this machine" in console.export_text()
+    console = Console(record=True, width=300)
+    show_plan(
+        two().model_copy(update={"experiments": (first.model_copy(update={"base_models": own}), second)}), console
+    )
+    shown = console.export_text()
+    assert "reads /home/me/model.safetensors of this machine\n" in re.sub(" +\n", "\n", shown)
+    named = ", ".join(f"{number}.txt" for number in range(8))
+    assert f"reads {tmp_path} of this machine; no script sees {named} and 1 more there" in shown
 
 
 def test_an_amendment_that_somebody_made_up_is_refused_in_words(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ml_intern.errors import InputError
-from ml_intern.judge.base_models import find_base_models, own_files, untrained
+from ml_intern.judge.base_models import find_base_models, own_files, untrained, withheld
 from ml_intern.judge.weights import hash_of, tensor_digests, tensors_hash
 from ml_intern.plan.plan import StartingModel
+from tests.judge.synthetic import experiment
 from tests.judge.workshop import TRAIN, Workshop, at_the_end, changed
 from tests.support.compute import every_kind, require
 
@@ -99,6 +100,23 @@ def test_of_a_persons_folder_scripts_see_what_belongs_to_a_model_and_nothing_els
     own = starting(path=str(home / "model.safetensors"))
     single = Workshop(tmp_path / "two", changes={"base_models": [own.model_dump(), starting().model_dump()]}).experiment
     assert own_files(single) == [home / "model.safetensors"]
+
+
+NEEDED = (
+    "spm.model", "source.spm", "adapter_config.json", "modules.json", "1_Pooling/config.json", "bpe.codes", "dict.txt",
+    "tekken.json", "normalizer.json", "vocab.bpe",
+)  # fmt: skip
+
+
+def test_of_a_models_folder_scripts_see_what_tokenizers_adapters_and_pipelines_need(tmp_path: Path) -> None:
+    for name in (*NEEDED, "2_Dense/model.safetensors", "notes.txt", ".netrc", "private/config.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    own = starting(path=str(tmp_path))
+    seen = own_files(experiment(base_models=(own,)))
+    assert {path.relative_to(tmp_path).as_posix() for path in seen} == set(NEEDED)
+    assert withheld(own) == ["2_Dense/", "notes.txt", "private/"]
+    assert withheld(starting(path=str(tmp_path / "notes.txt"))) == withheld(starting()) == []
 
 
 @every_kind
