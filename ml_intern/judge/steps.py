@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_intern.judge import language
-from ml_intern.judge.base_models import own_files
+from ml_intern.judge.base_models import own_files, own_folders
 from ml_intern.judge.job import Job, predicted_metrics
 from ml_intern.judge.tables import write_table
 from ml_intern.plan.plan import Experiment
@@ -32,13 +32,15 @@ class Sight:
     scripts: Path
     data: Path | None
     reads: tuple[Path, ...]
+    lists: tuple[Path, ...]
     environment: dict[str, str]
     limits: Limits
 
 
 def sight(experiment: Experiment, provided: Provided, scripts: Path, data: Path | None) -> Sight:
     reads = (scripts, *([data] if data else []), *own_files(experiment), *provided.reads)
-    return Sight(scripts, data, reads, provided.environment, _limits(experiment))
+    lists = tuple(own_folders(experiment))
+    return Sight(scripts, data, reads, lists, provided.environment, _limits(experiment))
 
 
 def training(job: Job) -> RunSpec:
@@ -52,6 +54,7 @@ def training(job: Job) -> RunSpec:
         cwd=job.folder / "cwd",
         log=job.folder / "train.log",
         reads=(job.scripts, job.data, *own_files(job.experiment), *job.provided.reads),
+        lists=tuple(own_folders(job.experiment)),
         writes=(out,),
         environment=job.provided.environment | hub_variables(job.experiment.hosts),
         warm=_may_be_warm(job),

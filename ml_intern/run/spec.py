@@ -35,7 +35,8 @@ class RunSpec(BaseModel):
     `log` receives stdout and stderr together. `threads` is the number of cores it may use. In an isolating sandbox it
     sees the script, `reads` (read-only) and `writes`, and nothing else of the person's files; `cwd` is writable without
     being named. Where one of `reads` lies in a folder of `writes` it is read-only as well; tier B cannot prevent that
-    it is changed there, but finds it out, and the run has failed. `environment`: variables beside the clean ones.
+    it is changed there, but finds it out, and the run has failed. `lists`: folders of which some files are among
+    `reads`, and whose names it may list. `environment`: variables beside the clean ones.
     `proxy`: a unix socket through which it reaches the hosts that it may; None: no network. `gpu`: whether it may use
     the machine's GPUs, if there are any. `warm`: whether it may be a fork of a process that has imported libraries; not
     where its memory or time are what is measured. `inputs`: a hash of what it reads; after a crash of the harness a run
@@ -51,6 +52,7 @@ class RunSpec(BaseModel):
     log: Path
     threads: int = 1
     reads: tuple[Path, ...] = ()
+    lists: tuple[Path, ...] = ()
     writes: tuple[Path, ...] = ()
     environment: dict[str, str] = {}
     proxy: Path | None = None

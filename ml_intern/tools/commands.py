@@ -139,6 +139,7 @@ class Commands:
             cwd=cwd,
             log=self.log(id),
             reads=(source.parent, *sight.reads, self.own_folder(id).parent, *([self.scratch] if background else [])),
+            lists=sight.lists,
             environment=self._variables(sight.scripts, sight.data, sight.environment),
             warm=False,
             inputs=f"job {id}" if background else "",

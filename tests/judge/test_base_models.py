@@ -132,6 +132,7 @@ def test_a_model_of_ones_own_can_be_read_and_what_lies_beside_it_cannot(tmp_path
     (base / "hf_token").chmod(0o600)
     code = f"""
 assert (Path({str(base)!r}) / "model.safetensors").read_bytes()
+assert "model.safetensors" in os.listdir({str(base)!r})
 try:
     print((Path({str(base)!r}) / "hf_token").read_text())
 except OSError:

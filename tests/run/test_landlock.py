@@ -30,6 +30,9 @@ folder = Path(sys.argv[2])
 for place in (folder / "given", folder / "cwd" / "kept"):
     place.mkdir(parents=True)
     (place / "data").write_text("as given")
+(folder / "own").mkdir()
+for name in ("config.json", "hf_token"):
+    (folder / "own" / name).write_text("as given")
 (folder / "victim").write_text("a session's log")
 spec = RunSpec(
     run_id="r",
@@ -37,7 +40,8 @@ spec = RunSpec(
     arguments=(str(folder),),
     cwd=folder / "cwd",
     log=folder / "log.txt",
-    reads=(folder / "given", folder / "cwd" / "kept"),
+    reads=(folder / "given", folder / "cwd" / "kept", folder / "own" / "config.json"),
+    lists=(folder / "own",),
     limits=Limits(seconds=30),
 )
 sandbox = LandlockSandbox()
@@ -131,6 +135,18 @@ def test_the_tier_is_not_for_root() -> None:
 def test_what_was_to_be_read_alone_in_a_writable_folder_is_not_changed_unnoticed(change: str, folder: Path) -> None:
     code = f"import os\n{change}\nprint('changed')"
     assert supervised(6, folder, code)[0].startswith("failed: It changed what it was given to read alone|changed|")
+
+
+def test_a_folder_of_a_model_is_listed_and_only_what_belongs_to_the_model_is_read(folder: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "print(sorted(os.listdir(f'{sys.argv[1]}/own')), open(f'{sys.argv[1]}/own/config.json').read())\n"
+        "for act in (lambda: open(f'{sys.argv[1]}/own/hf_token'), lambda: os.listdir(sys.argv[1])):\n"
+        "    try: act()\n"
+        "    except PermissionError: print('held')\n"
+    )
+    ended = "\n".join(supervised(6, folder, code))
+    assert ended.startswith("ok|['config.json', 'hf_token'] as given\nheld\nheld|")
 
 
 def test_what_was_only_read_there_fails_nothing(folder: Path) -> None:

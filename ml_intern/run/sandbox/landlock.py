@@ -85,7 +85,7 @@ class LandlockSandbox:
     def _confining(self, spec: RunSpec, reads: Sequence[Path], writes: Sequence[Path]) -> Callable[[], None]:
         """What the new process does to itself before it becomes the script. The rules are made here, in its parent: a
         process between fork and exec should do little."""
-        ruleset = self._ruleset(reads, writes, spec.gpu)
+        ruleset = self._ruleset(spec, reads, writes)
         program = self._filter or b""
 
         def confine() -> None:
@@ -97,21 +97,20 @@ class LandlockSandbox:
 
         return confine
 
-    def _ruleset(self, reads: Sequence[Path], writes: Sequence[Path], gpu: bool) -> int:
+    def _ruleset(self, spec: RunSpec, reads: Sequence[Path], writes: Sequence[Path]) -> int:
         handled = _ALL_V1
         for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV)):
             handled |= right if self._version >= since else 0
         net, scopes = _TCP if self._version >= 4 else 0, _SCOPES if self._version >= 6 else 0
         ruleset = kernel.landlock_ruleset(handled, net, scopes)
-        system = [
-            *roots.system_folders(),
-            *roots.python_folders(),
-            *(roots.gpu_folders() if gpu and roots.gpu_devices() else []),
-        ]
+        gpus = roots.gpu_devices() if spec.gpu else []
+        system = [*roots.system_folders(), *roots.python_folders(), *(roots.gpu_folders() if gpus else [])]
         system += [path for path in roots.system_files().values() if path.exists()]
         for path in (*system, *map(Path, _READABLE), *reads):
             _allow(ruleset, path, _READ & handled)
-        for path in (*map(Path, _DEVICES), *(roots.gpu_devices() if gpu else [])):
+        for path in spec.lists:
+            _allow(ruleset, path, _READ_DIR & handled)
+        for path in (*map(Path, _DEVICES), *gpus):
             _allow(ruleset, path, (_READ_FILE | _WRITE_FILE | _IOCTL_DEV) & handled)
         for path in (*writes, Path("/dev/shm")):  # noqa: S108  # torch's workers share tensors there
             _allow(ruleset, path, handled & ~_MAKE_DEVICES)
