@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+MOST_PREDICTED = 500_000_000  # characters of all predictions of a run; whoever reads them again has the same bound
+
 
 class TooLong(ValueError):
     """A line, or the whole file, is longer than anybody reads. The words say which."""

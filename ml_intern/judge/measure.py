@@ -17,7 +17,7 @@ from ml_intern.judge.audit import Audited, Rows
 from ml_intern.judge.base_models import untrained
 from ml_intern.judge.evidence import Evidence, Guard, Measured
 from ml_intern.judge.job import Job, predicted_metrics, scored_metrics
-from ml_intern.judge.lines import TooLong, bounded_lines
+from ml_intern.judge.lines import MOST_PREDICTED, TooLong, bounded_lines
 from ml_intern.judge.metrics import OUTSIDE, PredictionError, chance_level, counted, score
 from ml_intern.judge.model_files import beside_weights
 from ml_intern.judge.nearness import curve_hash
@@ -39,7 +39,7 @@ from ml_intern.run import journal
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.spec import RunResult, RunSpec
 
-_LONGEST_PREDICTION, _MOST_PREDICTED = 16_000_000, 500_000_000  # characters of a line, and of all of them
+_LONGEST_PREDICTION = 16_000_000  # characters of a line
 
 
 def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
@@ -163,7 +163,7 @@ def _read_predictions(path: Path, rows: int) -> list[Any]:
         raise PredictionError("predict.py wrote no predictions.")
     predictions = []
     try:
-        for number, line in enumerate(bounded_lines(path, _LONGEST_PREDICTION, _MOST_PREDICTED), start=1):
+        for number, line in enumerate(bounded_lines(path, _LONGEST_PREDICTION, MOST_PREDICTED), start=1):
             if number > rows:
                 raise PredictionError(f"predict.py wrote more than {rows} lines for {rows} rows.")
             predictions.append(_prediction(number, line))

@@ -15,12 +15,14 @@ from pydantic import BaseModel, ConfigDict
 
 from ml_intern import __version__
 from ml_intern.errors import InputError, MlInternError
+from ml_intern.judge.arrow_messages import MOST_ROWS
 from ml_intern.judge.decide import decide
 from ml_intern.judge.environment import environment_hash
 from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.guards import read_metrics, script_hashes, with_group_guards
 from ml_intern.judge.language import MODEL_FILES
 from ml_intern.judge.ledger import read_ledger
+from ml_intern.judge.lines import MOST_PREDICTED
 from ml_intern.judge.metrics import OUTSIDE, chance_level, counted, score
 from ml_intern.judge.model_files import WEIGHTS
 from ml_intern.judge.nearness import curve_hash
@@ -36,8 +38,8 @@ from ml_intern.publish.facts import RunInfo, gather
 
 _MANIFEST = "manifest.json"
 _MOST_BYTES = 256 << 20  # of any file that is read whole
-# Of predictions: a few bytes may unpack to any number of them.
-_MOST_UNPACKED, _ALWAYS_UNPACKED, _MOST_RATIO = 2 << 30, 64 << 20, 100
+# Of predictions, a few bytes may unpack to any number: to no more than a run may write, of four bytes a character.
+_MOST_UNPACKED = 4 * MOST_PREDICTED
 _WAYS = ("download", "upload")
 _VIEWS = ("README.md", "report.md", "report.html")
 
@@ -206,13 +208,17 @@ def saved_lines(folder: Path, place: tuple[str, str]) -> list[Any]:
     data = _content(folder / "predictions" / name)
     if hashlib.sha256(data).hexdigest() != digest:
         raise InputError(f"predictions/{name} is not the file that the evidence names")
-    most = min(_MOST_UNPACKED, max(_ALWAYS_UNPACKED, _MOST_RATIO * len(data)))
+    rows: list[Any] = []
+    left = _MOST_UNPACKED
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        text = file.read(most + 1)
-    if len(text) > most:
-        why = f"{len(data) >> 10} KiB would unpack to more than {most >> 20} MiB"
-        raise InputError(f"predictions/{name} is not unpacked.", why)
-    return [json.loads(line) for line in text.decode().splitlines()]
+        while line := file.readline(left + 1):
+            left -= len(line)
+            if left < 0 or len(rows) == MOST_ROWS:
+                most = f"{_MOST_UNPACKED >> 20} MiB" if left < 0 else f"{MOST_ROWS:,} rows"
+                why = f"{len(data) >> 10} KiB would unpack to more than {most}"
+                raise InputError(f"predictions/{name} is not unpacked.", why)
+            rows.append(json.loads(line.decode()))
+    return rows
 
 
 def _content(path: Path) -> bytes:

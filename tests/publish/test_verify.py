@@ -15,6 +15,7 @@ from ml_intern.judge.evidence import Evidence
 from ml_intern.judge.guards import with_group_guards
 from ml_intern.judge.ledger import Ledger
 from ml_intern.judge.settings_file import settings_text
+from ml_intern.judge.tables import save_lines
 from ml_intern.plan.amendment import Amendment, Changes
 from ml_intern.plan.plan import Plan
 from ml_intern.publish.bundle import PublishInput, publish
@@ -239,13 +240,24 @@ def test_records_of_before_files_beside_the_weights_were_kept_can_be_read(tmp_pa
     assert Evidence.model_validate_json(json.dumps(body)).model_files is None
 
 
-def test_predictions_that_would_unpack_to_very_much_are_not_unpacked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("bound", "value", "told"), [("_MOST_UNPACKED", 1 << 20, "1 MiB"), ("MOST_ROWS", 900, "900 rows")]
+)
+def test_predictions_that_would_unpack_to_more_than_a_run_may_write_are_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: int, told: str
+) -> None:
+    monkeypatch.setattr(f"ml_intern.publish.verify.{bound}", value)
     (tmp_path / "predictions").mkdir()
-    packed = b"".join(gzip.compress(b"0\n" * 500_000, mtime=0) for _ in range(80))
+    packed = b"".join(gzip.compress(b'["0000000"]\n' * 30_000, mtime=0) for _ in range(4))
     (tmp_path / "predictions" / "p.gz").write_bytes(packed)
     with pytest.raises(InputError) as refused:
         saved_lines(tmp_path, ("p.gz", hashlib.sha256(packed).hexdigest()))
-    assert "KiB would unpack to more than 64 MiB" in refused.value.why
+    assert f"KiB would unpack to more than {told}" in refused.value.why
+
+
+def test_a_model_that_predicts_the_same_for_every_row_is_scored_again(tmp_path: Path) -> None:
+    rows = [{"prediction": "a" * 14_000_000}] * 5  # packed to less than a hundredth
+    assert saved_lines(tmp_path, save_lines(tmp_path / "predictions", "p.gz", rows)) == rows
 
 
 @pytest.mark.parametrize("name", ["evidence.jsonl", "run.json", "manifest.json"])
