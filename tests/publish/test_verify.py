@@ -255,6 +255,12 @@ def test_predictions_that_would_unpack_to_more_than_a_run_may_write_are_not_unpa
     assert f"KiB would unpack to more than {told}" in refused.value.why
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\v", "\x1c", "\r"])
+def test_a_text_with_other_marks_of_a_lines_end_is_one_row(tmp_path: Path, mark: str) -> None:
+    rows = [{"prediction": f"one{mark}line"}, {"prediction": "b"}]
+    assert saved_lines(tmp_path, save_lines(tmp_path / "predictions", "p.gz", rows)) == rows
+
+
 def test_a_model_that_predicts_the_same_for_every_row_is_scored_again(tmp_path: Path) -> None:
     rows = [{"prediction": "a" * 14_000_000}] * 5  # packed to less than a hundredth
     assert saved_lines(tmp_path, save_lines(tmp_path / "predictions", "p.gz", rows)) == rows
