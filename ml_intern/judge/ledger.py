@@ -60,9 +60,14 @@ class Ledger:
 
 def read_ledger(path: Path) -> tuple[Evidence, ...]:
     """Evidence in the order it was recorded. Raises MlInternError that names the line where the chain breaks."""
+    return parse_ledger(path.read_bytes(), path.name)
+
+
+def parse_ledger(data: bytes, name: str) -> tuple[Evidence, ...]:
+    """As `read_ledger`, from bytes; `name` stands in the errors."""
     out: list[Evidence] = []
     previous = GENESIS
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, line in enumerate(data.split(b"\n"), start=1):
         if not line:
             continue
         try:
@@ -73,9 +78,9 @@ def read_ledger(path: Path) -> tuple[Evidence, ...]:
             )
             evidence = Evidence.model_validate(body)
         except (ValueError, KeyError, TypeError, ValidationError) as error:
-            raise _broken(path, number, str(error)) from None
+            raise _broken(name, number, str(error)) from None
         if not right:
-            raise _broken(path, number, "its hash does not match its content and the line before")
+            raise _broken(name, number, "its hash does not match its content and the line before")
         out.append(evidence)
         previous = stated
     return tuple(out)
@@ -93,8 +98,8 @@ def lost_files(records: Iterable[Evidence], predictions: Path) -> Iterator[tuple
                 yield evidence.run_id, named[0]
 
 
-def _broken(path: Path, number: int, why: str) -> MlInternError:
-    return MlInternError(f"The evidence in {path.name} is broken at line {number}.", why[:500])
+def _broken(name: str, number: int, why: str) -> MlInternError:
+    return MlInternError(f"The evidence in {name} is broken at line {number}.", why[:500])
 
 
 def _last_hash(path: Path) -> str:

@@ -10,17 +10,15 @@ from pathlib import Path
 
 from ml_intern.judge.audit import Auditor, Rows
 from ml_intern.judge.evidence import Evidence
-from ml_intern.judge.ledger import read_ledger
 from ml_intern.plan.plan import Experiment
-from ml_intern.plan.plan_file import load_plan
-from ml_intern.publish.verify import saved_lines
+from ml_intern.publish.folder import evidence_in, plan_in, saved_lines
 from ml_intern.run.compute.base import Compute
 
 
 def evaluate_again(folder: Path, compute: Compute) -> Iterator[str]:
     """A line for each audited number that comes out differently. Raises MlInternError where evaluate.py fails."""
-    evidence = read_ledger(folder / "evidence.jsonl")
-    for experiment in load_plan(folder / "plan.yaml").experiments:
+    evidence = evidence_in(folder)
+    for experiment in plan_in(folder).experiments:
         if not experiment.audited:
             continue
         with tempfile.TemporaryDirectory() as scratch:

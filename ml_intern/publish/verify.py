@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -15,14 +12,11 @@ from pydantic import BaseModel, ConfigDict
 
 from ml_intern import __version__
 from ml_intern.errors import InputError, MlInternError
-from ml_intern.judge.arrow_messages import MOST_ROWS
 from ml_intern.judge.decide import decide
 from ml_intern.judge.environment import environment_hash
 from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.guards import read_metrics, script_hashes, with_group_guards
 from ml_intern.judge.language import MODEL_FILES
-from ml_intern.judge.ledger import read_ledger
-from ml_intern.judge.lines import MOST_PREDICTED
 from ml_intern.judge.metrics import OUTSIDE, chance_level, counted, score
 from ml_intern.judge.model_files import WEIGHTS
 from ml_intern.judge.nearness import curve_hash
@@ -32,14 +26,11 @@ from ml_intern.judge.tables import file_hash
 from ml_intern.judge.weights import count_parameters
 from ml_intern.plan.amendment import in_force
 from ml_intern.plan.plan import Experiment, Plan
-from ml_intern.plan.plan_file import load_plan
 from ml_intern.publish.bundle import best_run, write_views
 from ml_intern.publish.facts import RunInfo, gather
+from ml_intern.publish.folder import content, evidence_in, plan_in, regular, saved_lines
 
 _MANIFEST = "manifest.json"
-_MOST_BYTES = 256 << 20  # of any file that is read whole
-# Of predictions, a few bytes may unpack to any number: to no more than a run may write, of four bytes a character.
-_MOST_UNPACKED = 4 * MOST_PREDICTED
 _WAYS = ("download", "upload")
 _VIEWS = ("README.md", "report.md", "report.html")
 
@@ -80,15 +71,15 @@ def verify(folder: Path) -> tuple[Check, ...]:
         return result
 
     check("files are those of the manifest", lambda: list(_manifest(folder)))
-    plan = check("plan.yaml is a plan", lambda: load_plan(_readable(folder / "plan.yaml")))
-    evidence = check("the evidence's chain of hashes holds", lambda: read_ledger(_readable(folder / "evidence.jsonl")))
+    plan = check("plan.yaml is a plan", lambda: plan_in(folder))
+    evidence = check("the evidence's chain of hashes holds", lambda: evidence_in(folder))
     if plan is None or evidence is None:
         return tuple(checks)
     check("the evidence is of this plan, on its seeds", lambda: list(_plan_of(plan, evidence)))
     check("claims.json holds the plan's claims", lambda: list(_claims(folder, plan)))
     check("the scripts are those that ran", lambda: list(_scripts(folder, plan, evidence)))
     check("every metric, scored again from saved predictions", lambda: list(rescored(folder, plan, evidence)))
-    info = check("run.json is whole", lambda: RunInfo.model_validate_json(_content(folder / "run.json")))
+    info = check("run.json is whole", lambda: RunInfo.model_validate_json(content(folder / "run.json")))
     if info is None:
         return tuple(checks)
     check("every verdict, computed again", lambda: list(_verdicts(folder, plan, evidence, info)))
@@ -101,11 +92,11 @@ def verify(folder: Path) -> tuple[Check, ...]:
 
 
 def _manifest(folder: Path) -> Iterator[str]:
-    stated = json.loads(_content(folder / _MANIFEST))
+    stated = json.loads(content(folder / _MANIFEST))
     if not isinstance(stated, dict):
         yield f"{_MANIFEST} names no files"
         return
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / _MANIFEST]
+    files = [path for path in sorted(folder.rglob("*")) if not path.is_dir() and path != folder / _MANIFEST]
     found = {str(path.relative_to(folder)): path for path in files}
     passed = {name for name in _of_the_hub(stated) & found.keys() - stated.keys() if not found[name].is_symlink()}
     for name in sorted((stated.keys() | found.keys()) - passed):
@@ -115,6 +106,8 @@ def _manifest(folder: Path) -> Iterator[str]:
             yield f"{name} is not in the manifest: Python may run it in place of the script beside it; delete it"
         elif name not in stated:
             yield f"{name} is not in the manifest"
+        elif not found[name].is_file():
+            yield f"{name} is no regular file"
         elif file_hash(found[name]) != stated[name]:
             yield f"{name} was changed"
 
@@ -146,7 +139,7 @@ def _plan_of(plan: Plan, evidence: tuple[Evidence, ...]) -> Iterator[str]:
 def _claims(folder: Path, plan: Plan) -> Iterator[str]:
     if place := plan.claim_twice:
         yield f"two claims have the same id, {plan.claims[place].id}"
-    if json.loads(_content(folder / "claims.json")) != [c.model_dump(mode="json") for c in plan.claims]:
+    if json.loads(content(folder / "claims.json")) != [c.model_dump(mode="json") for c in plan.claims]:
         yield "claims.json differs from plan.yaml"
 
 
@@ -197,43 +190,13 @@ def recorded_only(experiment: Experiment) -> set[str]:
 
 def not_scored_again(folder: Path) -> tuple[str, ...]:
     """The plan's metrics that `verify` takes as they were recorded."""
-    experiments = load_plan(folder / "plan.yaml").experiments
+    experiments = plan_in(folder).experiments
     found = {m.name for e in experiments for m in e.all_metrics if m.name in recorded_only(e) - {"parameters"}}
     return tuple(sorted(found))
 
 
-def saved_lines(folder: Path, place: tuple[str, str]) -> list[Any]:
-    """The rows of a file under predictions/. Raises InputError where its hash is not the evidence's."""
-    name, digest = place
-    data = _content(folder / "predictions" / name)
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise InputError(f"predictions/{name} is not the file that the evidence names")
-    rows: list[Any] = []
-    left = _MOST_UNPACKED
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        while line := file.readline(left + 1):
-            left -= len(line)
-            if left < 0 or len(rows) == MOST_ROWS:
-                most = f"{_MOST_UNPACKED >> 20} MiB" if left < 0 else f"{MOST_ROWS:,} rows"
-                why = f"{len(data) >> 10} KiB would unpack to more than {most}"
-                raise InputError(f"predictions/{name} is not unpacked.", why)
-            rows.append(json.loads(line.decode()))
-    return rows
-
-
-def _content(path: Path) -> bytes:
-    return _readable(path).read_bytes()
-
-
-def _readable(path: Path) -> Path:
-    """A file that may be a stranger's. Raises InputError where it is larger than any such file is."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path.name} is not read.", f"it has more than {_MOST_BYTES >> 20} MiB")
-    return path
-
-
 def _verdicts(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: RunInfo) -> Iterator[str]:
-    stated = json.loads(_content(folder / "verdicts.json"))
+    stated = json.loads(content(folder / "verdicts.json"))
     computed = [
         verdict.explained(info.blocked).model_dump(mode="json") for verdict in decide(plan, with_group_guards(evidence))
     ]
@@ -250,7 +213,7 @@ def _weights(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: Run
     best = next((record for experiment in plan.experiments if (record := best_run(experiment, guarded))), None)
     if (best.run_id if best else "") != info.published_run:
         yield f"run.json names run {info.published_run or 'none'}, the best is {best.run_id if best else 'none'}"
-    weights = folder / "model.safetensors"
+    weights = regular(folder / "model.safetensors") if best else folder
     if best and file_hash(weights) != best.weights:
         yield "model.safetensors is not what the best run wrote"
     if best and count_parameters(weights) != best.parameters:
@@ -276,14 +239,14 @@ def _settings(folder: Path, plan: Plan, info: RunInfo) -> Iterator[str]:
     for experiment in plan.experiments:
         path = folder / "experiments" / experiment.id / "settings.json"
         wanted = settings_text(in_force(plan, info.amendments, experiment.id))
-        if path.parent.is_dir() and _content(path).decode() != wanted:
+        if path.parent.is_dir() and content(path).decode() != wanted:
             yield f"experiments/{experiment.id}/settings.json is not what plan.yaml and its amendments give"
 
 
 def _environment(folder: Path, plan: Plan, evidence: tuple[Evidence, ...]) -> Iterator[str]:
     """A session that went on elsewhere has runs with other packages, which a guard tells of; but what is published
     must have been used."""
-    lines = _content(folder / "environment.lock").decode().splitlines(keepends=True)
+    lines = content(folder / "environment.lock").decode().splitlines(keepends=True)
     lock = "".join(line for line in lines if not line.startswith("#"))
     missed = []
     for experiment in plan.experiments:
@@ -314,7 +277,7 @@ def _views(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: RunIn
         (out / "curves").symlink_to((folder / "curves").absolute())
         write_views(gather(plan, guarded, verdicts, info), out)
         for name in _VIEWS:
-            if (out / name).read_bytes() != _content(folder / name):
+            if (out / name).read_bytes() != content(folder / name):
                 yield f"{name} is not what plan and evidence give{_other_version(info)}"
 
 

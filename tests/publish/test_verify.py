@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from ml_intern.judge.tables import save_lines
 from ml_intern.plan.amendment import Amendment, Changes
 from ml_intern.plan.plan import Plan
 from ml_intern.publish.bundle import PublishInput, publish
-from ml_intern.publish.verify import saved_lines, verify
+from ml_intern.publish.folder import saved_lines
+from ml_intern.publish.verify import verify
 from tests.judge.synthetic import WINNING, experiment, paired, plan_of, runs
 
 LOCK = "numpy==2.1.0\n"
@@ -246,7 +248,7 @@ def test_records_of_before_files_beside_the_weights_were_kept_can_be_read(tmp_pa
 def test_predictions_that_would_unpack_to_more_than_a_run_may_write_are_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: int, told: str
 ) -> None:
-    monkeypatch.setattr(f"ml_intern.publish.verify.{bound}", value)
+    monkeypatch.setattr(f"ml_intern.publish.folder.{bound}", value)
     (tmp_path / "predictions").mkdir()
     packed = b"".join(gzip.compress(b'["0000000"]\n' * 30_000, mtime=0) for _ in range(4))
     (tmp_path / "predictions" / "p.gz").write_bytes(packed)
@@ -274,3 +276,28 @@ def test_a_huge_file_of_a_strangers_folder_is_told_and_not_read(tmp_path: Path, 
     if name != "manifest.json":  # hashing needs no memory, and here too long
         (folder / "manifest.json").write_text("[]")
     assert any("is not read" in problem for problem in problems(folder).values())
+
+
+@pytest.mark.parametrize(
+    "name", ["plan.yaml", "evidence.jsonl", "run.json", "manifest.json", "claims.json", "verdicts.json", "README.md"]
+)
+@pytest.mark.parametrize("kind", ["endless", "pipe"])
+def test_what_is_no_regular_file_is_told_and_neither_read_nor_waited_for(tmp_path: Path, name: str, kind: str) -> None:
+    folder = published(tmp_path)
+    (folder / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    try:
+        found = problems(folder)
+    except InputError as error:
+        assert "no published run" in error.what
+    else:
+        assert any("no regular file" in problem for problem in found.values())
+
+
+def test_a_pipe_that_was_not_published_is_told(tmp_path: Path) -> None:
+    folder = published(tmp_path)
+    os.mkfifo(folder / "model.safetensors")
+    assert problems(folder) == {MANIFEST: "model.safetensors is not in the manifest"}
