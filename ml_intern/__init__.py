@@ -1,3 +1,3 @@
 """ml-intern: from a paper to a verified, published model."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -203,16 +203,24 @@ def _verdicts(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: Ru
     for one, other in zip(stated, computed, strict=False):
         if one != other:
             names = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-            yield f"{other['claim']}: {', '.join(names)} differ{_other_version(info)}"
+            may = "say the same in other words" if _numbers(one) == _numbers(other) else "judge otherwise"
+            yield f"{other['claim']}: {', '.join(names)} differ{_other_version(info, may)}"
     if len(stated) != len(computed):
         yield f"{len(stated)} verdicts are stated, {len(computed)} were computed"
+
+
+def _numbers(verdict: dict[str, Any]) -> dict[str, Any]:
+    """A verdict without its words."""
+    parts = [{key: value for key, value in part.items() if key != "reason"} for part in verdict.get("parts", ())]
+    return {key: value for key, value in verdict.items() if key != "reason"} | {"parts": parts}
 
 
 def _weights(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: RunInfo) -> Iterator[str]:
     guarded = with_group_guards(evidence)
     best = next((record for experiment in plan.experiments if (record := best_run(experiment, guarded))), None)
     if (best.run_id if best else "") != info.published_run:
-        yield f"run.json names run {info.published_run or 'none'}, the best is {best.run_id if best else 'none'}"
+        told = f"run.json names run {info.published_run or 'none'}, the best is {best.run_id if best else 'none'}"
+        yield f"{told}{_other_version(info, 'choose another of two that are equally good')}"
     weights = regular(folder / "model.safetensors") if best else folder
     if best and file_hash(weights) != best.weights:
         yield "model.safetensors is not what the best run wrote"
@@ -278,14 +286,14 @@ def _views(folder: Path, plan: Plan, evidence: tuple[Evidence, ...], info: RunIn
         write_views(gather(plan, guarded, verdicts, info), out)
         for name in _VIEWS:
             if (out / name).read_bytes() != content(folder / name):
-                yield f"{name} is not what plan and evidence give{_other_version(info)}"
+                yield f"{name} is not what plan and evidence give{_other_version(info, 'say the same in other words')}"
 
 
-def _other_version(info: RunInfo) -> str:
-    """What to think of a text that differs, where another version made it; else empty."""
+def _other_version(info: RunInfo, may: str) -> str:
+    """What to think of what differs, where another version made it: what this one may do; else empty."""
     if info.version == __version__:
         return ""
     return (
-        f" (made by ml-intern {info.version}, this is {__version__}, which may say the same in other words: verify it"
-        f" with {info.version} to be sure)"
+        f" (made by ml-intern {info.version}, this is {__version__}, which may {may}: verify it with {info.version} to"
+        " be sure)"
     )

@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from ml_intern import __version__
 from ml_intern.errors import InputError
 from ml_intern.judge.decide import decide
 from ml_intern.judge.environment import different_packages, environment_hash
@@ -143,7 +145,8 @@ def test_no_gitattributes_changes_what_is_verified(tmp_path: Path) -> None:
     assert ".gitattributes is not in the manifest" in problems(folder)[MANIFEST]
 
 
-VIEWS = "card and report, rendered again"
+VERDICTS, VIEWS = "every verdict, computed again", "card and report, rendered again"
+MADE_BY_THE_FIRST = Path(__file__).parent / "data" / "made_by_0.1.0"
 
 
 def test_after_an_upgrade_a_folder_is_whole_and_names_the_version_that_made_it(
@@ -159,22 +162,42 @@ def test_after_an_upgrade_a_folder_is_whole_and_names_the_version_that_made_it(
 def test_a_folder_that_does_not_tell_its_version_was_made_by_the_first(tmp_path: Path) -> None:
     folder = published(tmp_path)
     info = json.loads((folder / "run.json").read_text())
-    assert info.pop("version") == "0.1.0"
+    del info["version"]
     (folder / "run.json").write_text(json.dumps(info))
-    assert set(problems(folder)) == {MANIFEST}
+    found = problems(folder)
+    assert set(found) == {MANIFEST, VIEWS} and "made by ml-intern 0.1.0, this is" in found[VIEWS]
+
+
+def test_a_folder_of_the_first_version_whose_verdict_says_the_same_in_other_words_is_no_forgery() -> None:
+    """Its claim is open in one place and refuted in another, which 0.2.0 says, too."""
+    found = problems(MADE_BY_THE_FIRST)
+    assert set(found) == {VERDICTS, VIEWS}
+    assert found[VERDICTS].startswith("C1: reason differ (made by ml-intern 0.1.0, this is")
+    assert all("may say the same in other words" in problem for problem in found.values())
+
+
+def test_another_outcome_is_no_other_words_whatever_version_made_it(tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(MADE_BY_THE_FIRST, folder)
+    (verdict,) = json.loads((folder / "verdicts.json").read_text())
+    (folder / "verdicts.json").write_text(json.dumps([{**verdict, "outcome": "reproduced"}]))
+    found = problems(folder)
+    assert found[MANIFEST] == "verdicts.json was changed"
+    assert found[VERDICTS].startswith("C1: outcome, reason differ (made by ml-intern 0.1.0, this is")
+    assert "which may judge otherwise" in found[VERDICTS]
 
 
 def test_a_text_that_differs_and_was_made_by_another_version_is_a_difference_with_both_versions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ml_intern.publish.verify.__version__", "0.2.0")
+    monkeypatch.setattr("ml_intern.publish.verify.__version__", "0.3.0")
     folder = published(tmp_path)
     card = (folder / "README.md").read_text()
     (folder / "README.md").write_text(card.replace("No number below", "No number here"))
-    assert "made by ml-intern 0.1.0, this is 0.2.0" in problems(folder)[VIEWS]
+    assert f"made by ml-intern {__version__}, this is 0.3.0" in problems(folder)[VIEWS]
     verdicts = json.loads((folder / "verdicts.json").read_text())
     (folder / "verdicts.json").write_text(json.dumps([{**one, "reason": "so it is"} for one in verdicts]))
-    assert "C1: reason differ (made by ml-intern 0.1.0" in problems(folder)["every verdict, computed again"]
+    assert f"C1: reason differ (made by ml-intern {__version__}" in problems(folder)[VERDICTS]
     monkeypatch.undo()
     assert problems(folder)[VIEWS] == "README.md is not what plan and evidence give"
 
