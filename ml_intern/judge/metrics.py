@@ -150,8 +150,9 @@ def _check_numbers(labels: Sequence[Any], must_differ: bool) -> None:
         raise LabelsError("The labels of a regression must be numbers.", str(error)) from None
     if not np.isfinite(wanted).all():
         raise LabelsError("A label is NaN or infinite, or missing.", next="Leave such rows out in data.py.")
-    if must_differ and ((wanted - wanted.mean()) ** 2).sum() == 0:
-        raise LabelsError("R² needs labels that differ.")
+    # Equal labels have a variance as soon as their mean is rounded; very small ones that differ may have none.
+    if must_differ and (wanted.min() == wanted.max() or not ((wanted - wanted.mean()) ** 2).sum()):
+        raise LabelsError("R² needs labels that differ.", f"they lie between {wanted.min()} and {wanted.max()}")
 
 
 def _probabilities(predictions: Sequence[Any], labels: Sequence[Any]) -> tuple[Any, Any]:

@@ -70,6 +70,8 @@ def test_auc_is_the_mean_over_the_classes_that_the_rows_have() -> None:
     [
         ("auc", P, [1, 1, 1, 1], "two classes"),
         ("r2", [1.0, 2.0], [3.0, 3.0], "differ"),
+        ("r2", [0.1, 0.2, 0.3], [0.1, 0.1, 0.1], "differ"),  # their variance is 2e-34
+        ("r2", [1e-200, 2e-200], [1e-200, 2e-200], "differ"),
         ("mse", [1.0, 2.0], [3.0, math.nan], "NaN"),
         ("mse", [1.0, 2.0], [3.0, None], "missing"),
         ("mae", [1.0, 2.0], ["three", "four"], "numbers"),
