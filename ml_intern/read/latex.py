@@ -17,8 +17,6 @@ from ml_intern.read.latex_source import MAX_CHARS, decode, find_main, group
 from ml_intern.read.latex_text import to_text
 from ml_intern.read.paper import Paper, Section, Source
 
-_MAX_ROUNDS = 3  # of inputs whose names are made by macros, in files that were input so
-
 
 def read_latex(files: Mapping[str, bytes], source: Source) -> Paper:
     """The paper in `files` (path to bytes). Raises PaperError when there is none, or when it is hostile."""
@@ -33,10 +31,7 @@ def read_latex(files: Mapping[str, bytes], source: Source) -> Paper:
     warnings = unclosed(flat)
     macros = Macros()
     flat = macros.expand(flat)
-    for _ in range(_MAX_ROUNDS):
-        if not inputs.left(flat):
-            break
-        flat = macros.expand(inputs.resolved(flat))
+    flat = inputs.resolved(flat, macros.expand)
     check_braces(flat)
     warnings = [*inputs.warnings, *warnings, *inputs.unread()]
     preamble, body = _document(flat)

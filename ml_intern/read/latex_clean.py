@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from ml_intern.errors import PaperError
-from ml_intern.read.latex_conditions import live
+from ml_intern.read.latex_conditions import conditions, live
 
 _SPECIAL = "\\{}$&#^_~%[]'`-"
 _PRIVATE = 0xF0000
@@ -26,6 +26,9 @@ _SCAN = re.compile(
     r"|\\(?P<link>url|nolinkurl|path|href)\s?\{(?P<address>[^{}\n]{0,2000})\}"
     r"|\\(?s:.)"
 )
+_ENDING = re.compile(r"^((?:[^%\n\\]|\\.)*\\endinput(?![a-zA-Z@])[^\n]*\n)", re.MULTILINE)
+_END = chr(_PRIVATE + ord("\n"))  # where TeX stops reading: at the end of the line that says so
+_ENDS = re.compile(r"\\(?P<ends>endinput)(?![a-zA-Z@])|\\.|[{}]", re.DOTALL)
 _DROPPED = ("comment", "filecontents", "filecontents*")
 
 
@@ -39,9 +42,10 @@ def unguard(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Without comments (`\\%` stays) and text that is switched off for good; a comment takes its line's end with it, as
-    TeX does."""
+    """Without comments (`\\%` stays), text that is switched off for good, and what stands after `\\endinput`; a comment
+    takes its line's end with it, as TeX does."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _ENDING.sub(rf"\1{_END}", text) if "\\endinput" in text else text
     out: list[str] = []
     place = 0
     unclosed: set[str] = set()
@@ -62,7 +66,26 @@ def clean(text: str) -> str:
             out.append(_replaced(match, text[place : place + 1]))
     flat = "".join([*out, text[place:]])
     flat = re.sub(r"[ \t\f\v]+", " ", flat)
-    return live(re.sub(r" ?\n ?\n\s*", "\n\n", flat))
+    return _until_its_end(live(re.sub(r" ?\n ?\n\s*", "\n\n", flat)))
+
+
+def _until_its_end(text: str) -> str:
+    """As far as TeX reads it for certain: an `\\endinput` in a group, a definition most likely, or in a condition that
+    is not decided yet, ends nothing here."""
+    if "\\endinput" not in text:
+        return text.replace(_END, "")
+    inside = sorted((one.start, one.fi[1]) for one in conditions(text).values())
+    depth = place = beyond = 0
+    for match in _ENDS.finditer(text):
+        depth = max(0, depth + {"{": 1, "}": -1}.get(match[0], 0))
+        if match["ends"]:
+            while place < len(inside) and inside[place][0] < match.start():
+                beyond = max(beyond, inside[place][1])
+                place += 1
+            if not depth and match.start() >= beyond:
+                text = text[: match.start()] + text[match.end() :].partition(_END)[0]
+                break
+    return text.replace(_END, "")
 
 
 def _replaced(match: re.Match[str], following: str) -> str:

@@ -6,7 +6,7 @@ Knows nothing of sections or tables. Bounded: hostile input raises PaperError in
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from ml_intern.errors import PaperError
@@ -15,10 +15,13 @@ from ml_intern.read.latex_packages import LOADED, definitions, file_names
 from ml_intern.read.latex_source import MAX_CHARS, decode
 
 _MAX_DEPTH = 40
+_MADE = re.compile(r"[#\\]")  # in a name: macros make it
 _INPUT = re.compile(
     r"\\(?:(?:input|include|subfile|subfileinclude)(?![a-zA-Z])\s*(?:\{([^{}]*)\}|([^\s{}\\]+))"
     r"|(?:sub)?(?:import|inputfrom|includefrom)(?![a-zA-Z])\*?\s*\{([^{}]*)\}\s*\{([^{}]*)\})"
 )
+_UNKNOWN = re.compile(r"\\(?:input|include|subfile|subfileinclude)(?![a-zA-Z])\s*\{[^{}\n]{0,200}\{")
+_MAX_ROUNDS = 3  # of inputs whose names are made by macros, in files that were input so
 _LEFTOVER = re.compile(
     r"(?:^|[/_. -])(?:old|backup|bak|unused|template|sample|example|letter|cover|rebuttal|response|reply|readme|macosx|"
     r"metadata)(?![a-z])",
@@ -60,15 +63,16 @@ class Inputs:
         """The main file with its inputs in place, comments dropped. An input whose name a macro makes stays."""
         return self._text(self._main, ())
 
-    def resolved(self, text: str) -> str:
-        """`text` with the inputs in place whose names its macros have made."""
-        made = _INPUT.sub(lambda match: self._put(match, (self._main,)), text)
-        return _INPUT.sub("", made)
-
-    @staticmethod
-    def left(text: str) -> bool:
-        """Whether `text` still inputs something."""
-        return _INPUT.search(text) is not None
+    def resolved(self, text: str, expand: Callable[[str], str]) -> str:
+        """`text` with the inputs in place whose names macros make; `expand` knows the macros. What cannot be made out
+        is dropped with a warning."""
+        for _ in range(_MAX_ROUNDS):
+            if not _INPUT.search(text):
+                break
+            text = expand(_INPUT.sub(lambda match: self._put(match, (self._main,)), text))
+        lost = [match[0] for match in _INPUT.finditer(text)] + [f"{match[0]}…" for match in _UNKNOWN.finditer(text)]
+        self.warnings += [f"{self._main}: {one} was not read: macros make its name that are not known" for one in lost]
+        return _INPUT.sub("", text)
 
     def unread(self) -> list[str]:
         """A warning where files with text in them were never asked for."""
@@ -110,12 +114,12 @@ class Inputs:
         return text
 
     def _kept(self, match: re.Match[str], stack: tuple[str, ...]) -> str:
-        return match[0] if "#" in _target(match) else self._put(match, stack)
+        return match[0] if _MADE.search(_target(match)) else self._put(match, stack)
 
     def _put(self, match: re.Match[str], stack: tuple[str, ...]) -> str:
         target = _target(match)
         if "#" in target:
-            return ""
+            return match[0]
         found = self._found(target, PurePosixPath(stack[-1]).parent, ".tex")
         if found is not None:
             return self._text(found, stack)

@@ -219,6 +219,8 @@ def test_inner_code_of_a_style_is_not_run_and_and_still_parts_authors() -> None:
         r"\subfile{sections/intro}",
         r"\newcommand{\sec}[1]{\input{sections/#1}}\sec{intro}",
         r"\newcommand{\sec}[1]{\input{sections/#1}}\input{all}",
+        r"\newcommand{\name}{sections/intro}\input{\name}",
+        r"\newcommand{\sec}[1]{\input{\name}}\newcommand{\name}{sections/intro}\input{all}",
     ],
 )
 def test_every_way_to_input_a_file_reads_it(asked: str) -> None:
@@ -232,6 +234,45 @@ def test_every_way_to_input_a_file_reads_it(asked: str) -> None:
 def test_an_input_made_by_a_macro_that_is_not_there_is_named() -> None:
     paper = latex(r"\newcommand{\sec}[1]{\input{sections/#1}}\sec{intro}")
     assert paper.warnings == (r"main.tex: \input{sections/intro} is not among the files",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (r"\input{\unknown}", r"\input{\unknown} is not among the files"),
+        (r"\input{\unknown{a}/intro}", r"\input{\unknown{… was not read"),
+        (r"\NewOddCommand\sec{\input{sections/#1}}", r"\input{sections/#1} was not read"),
+        (r"\newcommand{\again}{again}\input{again}", r"\input{again} was not read"),
+    ],
+)
+def test_an_input_whose_name_cannot_be_made_out_is_told(asked: str, told: str) -> None:
+    paper = latex(f"Words. {asked}", again__tex=r"\input{\again}")
+    assert told in "".join(paper.warnings)
+
+
+@pytest.mark.parametrize(
+    ("part", "read"),
+    [
+        ("one \\endinput two\nthree \\input{more}\n", "one two"),
+        ("one\n\\endinput % the end\nthree\n", "one"),
+        ("one\\endinput%\nthree\n", "one"),
+        ("one\\endinput", "one"),
+        ("one % \\endinput\ntwo\n", "one two"),
+        ("one \\verb|\\endinput| two\nthree\n", r"one \endinput two three"),
+        ("one \\ifx\\a\\b\\endinput\\fi\ntwo\n", "one two"),
+        ("one \\iffalse\\endinput\\fi\ntwo\n", "one two"),
+        ("one \\newcommand{\\stop}{\\endinput}\ntwo\n", "one two"),
+        ("one \\endinputs\ntwo\n", "one two"),
+    ],
+)
+def test_a_file_is_read_up_to_the_end_of_the_line_with_endinput(part: str, read: str) -> None:
+    paper = latex(r"\input{part} End", part__tex=part, more__tex="lost")
+    assert prose(paper) == f"{read} End"
+
+
+def test_what_stands_after_the_endinput_of_a_package_defines_nothing() -> None:
+    style = "\\newcommand{\\method}{SuperNet}\n\\endinput\n\\renewcommand{\\method}{documented}\n"
+    assert shown(r"Our \method{} wins.", r"\usepackage{own}", own__sty=style) == "Our SuperNet wins."
 
 
 def test_files_that_are_never_read_are_named_unless_they_are_leftovers() -> None:
