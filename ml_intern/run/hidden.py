@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 _IN_FLIGHT = b"scm_fds:"
 _PROCESSES = Path("/proc/self/io")
@@ -72,16 +73,43 @@ def maps_nameless_files(pids: Iterable[int], devices: Iterable[int]) -> bool:
     return False
 
 
-def written_by_others(tree: Iterable[int]) -> dict[int, int]:
-    """Process to bytes that it has written to disks, of those that are not in the tree and may be looked at: all of
-    them for root, else this user's own. What its children wrote is its own once it has waited for them."""
+class Writer(NamedTuple):
+    """A process: its number is used again, but not by one that was started at the same time."""
+
+    pid: int
+    started: int
+
+
+class Written(NamedTuple):
+    """Bytes to disks, and the number of the parent: it has them as its own once it has waited for a process's end."""
+
+    bytes: int
+    parent: int
+
+
+def written_by_others(tree: Iterable[int]) -> dict[Writer, Written]:
+    """What each process has written that is not in the tree and may be looked at: all of them for root, else this
+    user's own."""
     own, found = set(tree), {}
     for entry in Path("/proc").iterdir() if _PROCESSES.is_file() else ():
         if entry.name.isdigit() and int(entry.name) not in own:
-            with contextlib.suppress(OSError, ValueError, KeyError):
+            with contextlib.suppress(OSError, ValueError, LookupError):
                 told = dict(line.split(": ") for line in (entry / "io").read_text().splitlines())
-                found[int(entry.name)] = int(told["write_bytes"]) - int(told["cancelled_write_bytes"])
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                written = int(told["write_bytes"]) - int(told["cancelled_write_bytes"])
+                found[Writer(int(entry.name), int(fields[19]))] = Written(written, int(fields[1]))
     return found
+
+
+def written_since(before: Mapping[Writer, Written], now: Mapping[Writer, Written]) -> int:
+    """Bytes that they have written meanwhile. What one had written that is gone has become its parent's, and is not
+    new."""
+    had = {writer: one.bytes for writer, one in before.items()}
+    numbers = {writer.pid: writer for writer in before}
+    for writer, one in before.items():
+        if writer not in now and one.parent in numbers:
+            had[numbers[one.parent]] += one.bytes
+    return sum(max(0, one.bytes - had.get(writer, 0)) for writer, one in now.items())
 
 
 def used_on(folders: Iterable[str | Path]) -> dict[int, int]:

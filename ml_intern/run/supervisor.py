@@ -17,7 +17,7 @@ from typing import IO
 from ml_intern.errors import RunError
 from ml_intern.run.capture import Capture
 from ml_intern.run.control_group import ControlGroup, control_group
-from ml_intern.run.hidden import Unseen, grown, maps_nameless_files, unseen, written_by_others
+from ml_intern.run.hidden import Unseen, Writer, Written, maps_nameless_files, unseen, written_by_others, written_since
 from ml_intern.run.sandbox.base import Command, Sandbox
 from ml_intern.run.sandbox.kernel import adopt_orphans
 from ml_intern.run.spec import Limits, Outcome, RunResult, RunSpec
@@ -132,7 +132,7 @@ class _Watch:
     suspect_mb: float = 0.0
     unseen_disk: int = 0  # bytes
     own_files: int = 0
-    others: dict[int, int] | None = None  # what each other process had written to disks when this run began
+    others: dict[Writer, Written] | None = None  # what each other process had written to disks when this run began
     hidden: bool = False  # it holds what nobody can count
     closed: frozenset[int] = frozenset()  # processes that could not be looked into a moment ago
     orphans_cpu: float = 0.0  # seconds
@@ -210,10 +210,9 @@ class _Watch:
         if lost <= limit or not (held.in_flight or maps_nameless_files(members, folders.devices)):
             return False
         now = written_by_others([os.getpid(), *members])
-        # A process that the run has started meanwhile is none of the others.
-        for pid in descendants(os.getpid()):
-            now.pop(pid, None)
-        return lost - grown(dict.fromkeys(now, 0) | self.others, now) > limit
+        started = set(descendants(os.getpid()))  # by the run, meanwhile: none of the others
+        now = {writer: one for writer, one in now.items() if writer.pid not in started}
+        return lost - written_since(self.others, now) > limit
 
     def _is_too_much(self, folders: FolderWatch) -> bool:
         limits = self.spec.limits

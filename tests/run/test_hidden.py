@@ -1,11 +1,13 @@
 """What a script holds where no walk over its folders finds it: caught by what the disk has lost, or by being closed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ml_intern.run.hidden import Writer, Written, written_by_others, written_since
 from tests.support.compute import every_kind, run_script
 
 BEGIN = """
@@ -74,6 +76,24 @@ def test_what_others_write_to_the_disk_meanwhile_is_not_the_scripts(tmp_path: Pa
         finally:
             other.kill()
     assert (result.outcome, result.tail) == ("ok", "ended\n")
+
+
+def test_what_a_process_that_is_gone_had_written_is_neither_new_nor_its_successors() -> None:
+    shell, child, other = Writer(10, 1), Writer(11, 2), Writer(12, 3)
+    before = {shell: Written(5, 1), child: Written(1000, 10), other: Written(7, 1)}
+    assert written_since(before, {shell: Written(6, 1), child: Written(1004, 10), other: Written(7, 1)}) == 5
+    # The shell has waited for its child and counts what that wrote.
+    assert written_since(before, {shell: Written(1009, 1), other: Written(7, 1)}) == 4
+    # Another process has the child's number now.
+    assert written_since(before, {shell: Written(1005, 1), Writer(11, 9): Written(30, 10), other: Written(7, 1)}) == 30
+    assert written_since({}, {other: Written(7, 1)}) == 7
+
+
+def test_a_process_is_found_with_its_parent() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        found = {writer.pid: one for writer, one in written_by_others([os.getpid()]).items()}
+        process.communicate()
+    assert found[process.pid].parent == os.getpid() and os.getpid() not in found
 
 
 @every_kind
