@@ -60,3 +60,21 @@ def test_what_a_killed_supervisor_left_is_swept_by_the_next_and_nothing_else(
     assert Path(killed.stdout.strip()).is_symlink()
     again = ShortName(folder)
     assert {path.name for path in places.iterdir()} == {"mi-notes", mine.path.name, again.path.name}
+
+
+def test_a_process_of_another_pid_namespace_is_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two containers that share /tmp: neither sees the other's processes."""
+    places = tmp_path / "tmp"
+    folder = tmp_path / ("deep" * 20)
+    for made in (places, folder):
+        made.mkdir()
+    monkeypatch.setattr(short_name, "_SHORTEST", str(places))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(short_name, "_namespace", lambda: "f0000123")
+        elsewhere.setattr("os.getpid", lambda: 4_000_000)
+        theirs = ShortName(folder)
+    (places / "mi-4000000-01234567").symlink_to(folder)  # as they were named before
+    ours = ShortName(folder)
+    assert {path.name for path in places.iterdir()} == {theirs.path.name, "mi-4000000-01234567", ours.path.name}

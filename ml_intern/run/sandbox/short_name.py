@@ -14,7 +14,8 @@ from pathlib import Path
 
 _MOST = 103  # bytes of a socket's name: sun_path of macOS; Linux has four more
 _OF_WORKERS = len("/pymp-12345678/listener-12345678")
-_NAME = re.compile(r"mi-(\d+)-[0-9a-f]{8}|mi-[0-9a-f]{16}")  # the second: as they were named before
+_NAME = re.compile(r"mi-([0-9a-f]+)-(\d+)-[0-9a-f]{8}")
+_NAMED_BEFORE = re.compile(r"mi-(\d+-[0-9a-f]{8}|[0-9a-f]{16})")
 _SHORTEST = "/tmp"  # noqa: S108  # a link alone lies there
 
 
@@ -29,7 +30,7 @@ class ShortName:
             return
         parent = Path(_SHORTEST if os.access(_SHORTEST, os.W_OK) else tempfile.gettempdir())
         _sweep(parent)
-        link = parent / f"mi-{os.getpid()}-{secrets.token_hex(4)}"
+        link = parent / f"mi-{_namespace()}-{os.getpid()}-{secrets.token_hex(4)}"
         with contextlib.suppress(OSError):
             link.symlink_to(folder)
             self.path = self._link = link
@@ -40,7 +41,8 @@ class ShortName:
 
 
 def _sweep(parent: Path) -> None:
-    """Removes this user's links whose process, or whose folder, is no more."""
+    """Removes this user's links whose process is no more, where that can be told: one in another container, which may
+    share this folder, is not seen from here."""
     for link in parent.glob("mi-*"):
         with contextlib.suppress(OSError):
             if link.is_symlink() and link.lstat().st_uid == os.geteuid() and _is_left(link):
@@ -48,10 +50,17 @@ def _sweep(parent: Path) -> None:
 
 
 def _is_left(link: Path) -> bool:
+    if _NAMED_BEFORE.fullmatch(link.name):
+        return not link.exists()
     named = _NAME.fullmatch(link.name)
-    if named is None:
-        return False
-    return not link.exists() if named[1] is None else not _lives(int(named[1]))
+    return named is not None and named[1] == _namespace() and not _lives(int(named[2]))
+
+
+def _namespace() -> str:
+    """What tells the processes of this machine or container from those of others, whose numbers are the same."""
+    with contextlib.suppress(OSError):
+        return f"{Path('/proc/self/ns/pid').stat().st_ino:x}"
+    return "0"
 
 
 def _lives(pid: int) -> bool:
