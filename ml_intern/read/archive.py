@@ -10,8 +10,9 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+from typing import IO
 
 from ml_intern.errors import PaperError
 
@@ -21,6 +22,8 @@ MAX_MEMBERS = 5_000
 MAX_RATIO = 200
 _RATIO_FROM = 10_000_000  # bytes: below this a high ratio is only a short, repetitive text
 _XZ_MEMORY = 300_000_000  # bytes: what `xz -9` asks for, several times over
+_XZ_STREAMS = 1_000  # each one costs a decoder; who joins archives has a few
+_PIECE = 1 << 16  # bytes that are unpacked, or taken out, at a time
 _PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")  # how gzip, bzip2 and xz begin
 
 
@@ -57,33 +60,39 @@ def _is_tar(data: bytes) -> bool:
 def _unpacked(data: bytes, name: str) -> bytes:
     """What gzip, bzip2 or xz packed. tarfile would do it too, but without limits."""
     if data.startswith(b"\xfd"):
-        return _bounded(_xz_reader(data), len(data), name)
+        return _bounded(_xz_chunks(data), len(data), name)
     packed = io.BytesIO(data)
     with bz2.BZ2File(packed) if data.startswith(b"BZh") else gzip.GzipFile(fileobj=packed) as file:
-        return _bounded(file.read, len(data), name)
+        return _bounded(_pieces(file), len(data), name)
 
 
-def _xz_reader(data: bytes) -> Callable[[int], bytes]:
-    """Reads what one xz stream holds: an archive says itself how much memory it wants, so that is limited too."""
-    stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
-    rest = data
+def _xz_chunks(data: bytes) -> Iterator[bytes]:
+    """What xz streams hold, one after the other, with zeros between them: an archive says itself how much memory it
+    wants, so that is limited too."""
+    packed = io.BytesIO(data)
+    rest = b""
+    for _ in range(_XZ_STREAMS):
+        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+        while not stream.eof:
+            if stream.needs_input and not rest and not (rest := packed.read(_PIECE)):
+                raise EOFError("it ends before its last stream does")
+            yield stream.decompress(rest, _PIECE)
+            rest = b""
+        rest = stream.unused_data
+        while not (rest := rest.lstrip(b"\0")):
+            if not (rest := packed.read(_PIECE)):
+                return
+    raise lzma.LZMAError(f"it has over {_XZ_STREAMS} streams")
 
-    def read(size: int) -> bytes:
-        nonlocal rest
-        if stream.eof:
-            return b""
-        chunk, rest = stream.decompress(rest, size), b""
-        if not chunk and not stream.eof:
-            raise EOFError("it ends before its last stream does")
-        return chunk
 
-    return read
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: file.read(_PIECE), b"")
 
 
-def _bounded(read: Callable[[int], bytes], packed: int, name: str) -> bytes:
-    """All that `read` gives, unless that is too much in itself or beside its packed size."""
+def _bounded(given: Iterable[bytes], packed: int, name: str) -> bytes:
+    """All of it together, unless that is too much in itself or beside its packed size."""
     chunks, total = [], 0
-    while chunk := read(1 << 20):
+    for chunk in given:
         chunks.append(chunk)
         total += len(chunk)
         _check_size(total, packed, name)
@@ -123,7 +132,7 @@ def _untar(data: bytes, name: str) -> dict[str, bytes]:
                 raise PaperError(f"{name} unpacks to too much.", f"{member.name!r} says it has {member.size} bytes")
             source = archive.extractfile(member)
             if source is not None:
-                files[path] = _bounded(source.read, member.size, f"{name}: {path}")
+                files[path] = _bounded(_pieces(source), member.size, f"{name}: {path}")
                 total += len(files[path])
                 _check_size(total, len(data), name)
     return files
@@ -144,7 +153,7 @@ def _unzip(data: bytes, name: str) -> dict[str, bytes]:
             if mode and (mode & 0o170000) not in (0, 0o100000):
                 raise PaperError(f"{name} has a member that is no regular file.", f"{member.filename!r}")
             with archive.open(member) as source:
-                files[path] = _bounded(source.read, max(member.compress_size, 1), f"{name}: {path}")
+                files[path] = _bounded(_pieces(source), max(member.compress_size, 1), f"{name}: {path}")
             total += len(files[path])
             _check_size(total, len(data), name)
     return files

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ml_intern.errors import PaperError
+from ml_intern.read.archive import unpack
 from tests.e2e.conftest import ROOT
 
 BODY = r"\documentclass{article}\title{T}\begin{document}\section{A}%s\end{document}"
@@ -188,6 +190,27 @@ def test_an_archive_under_a_wrong_name_is_read_by_what_it_is(tmp_path: Path) -> 
     path = tmp_path / "paper.pdf"
     path.write_bytes(tar(MAIN))
     assert read(path, tmp_path / "home").returncode == 0
+
+
+@pytest.mark.parametrize("between", [b"", bytes(8), bytes(1 << 17)])
+def test_all_streams_of_an_xz_are_read(between: bytes) -> None:
+    """As `cat` makes one of two."""
+    packed = lzma.compress(b"The first ") + between + lzma.compress(b"and the second.") + bytes(4)
+    assert unpack(packed, "a.xz") == {"a.tex": b"The first and the second."}
+
+
+@pytest.mark.parametrize(
+    ("packed", "why"),
+    [
+        (lzma.compress(b"words") + b"and more than a header", "format"),
+        (lzma.compress(b"words") + lzma.compress(b"a")[:-9], "it ends before"),
+        (lzma.compress(b"") * 1_001, "over 1000 streams"),
+    ],
+)
+def test_an_xz_whose_end_is_no_whole_stream_is_refused(packed: bytes, why: str) -> None:
+    with pytest.raises(PaperError, match="not a whole archive") as refused:
+        unpack(packed, "a.xz")
+    assert why in refused.value.why
 
 
 @pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])
