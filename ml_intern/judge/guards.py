@@ -6,6 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ml_intern.judge.shared import same_but_for_additions
 from ml_intern.judge.splits import row_hashes
 from ml_intern.judge.tables import ARROW_NAME, file_hash, read_arrow
 
-_LONGEST_LINE, _MOST_LOGGED = 1_000_000, 200_000_000  # characters of a metrics.jsonl
+_LONGEST_LINE, _MOST_LOGGED, _MOST_ROWS = 1_000_000, 200_000_000, 20_000  # characters of a metrics.jsonl; its rows
 _MAX_STEPS_PER_SECOND = 200_000  # far above what one optimiser step on one core can reach
 
 
@@ -137,13 +138,20 @@ def script_hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): file_hash(path) for path in files}
 
 
-def too_fast(metrics: Path, wall_seconds: float) -> list[Guard]:
+@dataclass(frozen=True)
+class TrainingLog:
+    """What a training wrote about itself, and why no more of it was read."""
+
+    rows: list[dict[str, Any]]
+    unread: str = ""
+
+
+def too_fast(log: TrainingLog, wall_seconds: float) -> list[Guard]:
     """More steps logged than the run had time for, or clocks in the log that run longer than the run."""
-    rows = read_metrics(metrics)
-    steps = [row["step"] for row in rows if isinstance(row.get("step"), int | float)]
+    steps = [row["step"] for row in log.rows if isinstance(row.get("step"), int | float)]
     if steps and max(steps) / max(wall_seconds, 1e-3) > _MAX_STEPS_PER_SECOND:
         return [Guard(name="too fast", message=f"{max(steps)} steps logged in {wall_seconds:.2f} s")]
-    times = [row["time"] for row in rows if isinstance(row.get("time"), int | float)]
+    times = [row["time"] for row in log.rows if isinstance(row.get("time"), int | float)]
     if len(times) > 1 and max(times) - min(times) > wall_seconds + 1:
         return [
             Guard(name="too fast", message=f"its log spans {max(times) - min(times):.0f} s of {wall_seconds:.0f} s")
@@ -151,11 +159,11 @@ def too_fast(metrics: Path, wall_seconds: float) -> list[Guard]:
     return []
 
 
-def diverged(metrics: Path) -> list[Guard]:
+def diverged(log: TrainingLog) -> list[Guard]:
     """A loss whose last value in the log is NaN or infinite, with the step from which on it was. It is told, and takes
     nothing out of a verdict: the scores speak for themselves."""
     since: dict[str, object] = {}
-    for number, row in enumerate(read_metrics(metrics), start=1):
+    for number, row in enumerate(log.rows, start=1):
         for key, value in row.items():
             if "loss" in key.lower() and isinstance(value, int | float):
                 if not _is_finite(value):
@@ -173,23 +181,22 @@ def _is_finite(value: float) -> bool:
         return True
 
 
-def read_metrics(path: Path, limit: int = 20_000) -> list[dict[str, Any]]:
-    """Rows of a `metrics.jsonl` that a script wrote; lines that are no JSON object are passed over."""
-    return _logged(path, limit)[0]
-
-
-def unread_log(path: Path) -> list[Guard]:
+def unread_log(log: TrainingLog) -> list[Guard]:
     """A `metrics.jsonl` that was not read to its end, since no log has such lines. It is told, as `diverged` is."""
-    why = _logged(path)[1]
-    message = f"metrics.jsonl is read no further: {why}"
-    return [Guard(name="unread log", message=message, fatal=False)] if why else []
+    message = f"metrics.jsonl is read no further: {log.unread}"
+    return [Guard(name="unread log", message=message, fatal=False)] if log.unread else []
 
 
-def _logged(path: Path, limit: int = 20_000) -> tuple[list[dict[str, Any]], str]:
-    """Rows, and why there are no more of them."""
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl`."""
+    return training_log(path).rows
+
+
+def training_log(path: Path) -> TrainingLog:
+    """A `metrics.jsonl` that a script wrote; lines that are no JSON object are passed over."""
     rows: list[dict[str, Any]] = []
     if not path.is_file() or path.is_symlink():
-        return rows, ""
+        return TrainingLog(rows)
     try:
         for line in bounded_lines(path, _LONGEST_LINE, _MOST_LOGGED):
             try:
@@ -198,8 +205,8 @@ def _logged(path: Path, limit: int = 20_000) -> tuple[list[dict[str, Any]], str]
                 continue
             if isinstance(row, dict):
                 rows.append(row)
-            if len(rows) >= limit:
+            if len(rows) >= _MOST_ROWS:
                 break
     except TooLong as error:
-        return rows, str(error)
-    return rows, ""
+        return TrainingLog(rows, str(error))
+    return TrainingLog(rows)

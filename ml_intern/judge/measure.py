@@ -53,29 +53,29 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
         *_tampered(job),
         *guards.files_outside(job.folder, ("out", "cwd", "train.log", "train.run", CAME)),
     ]
-    found += guards.diverged(job.folder / "out" / "metrics.jsonl")
-    found += guards.unread_log(job.folder / "out" / "metrics.jsonl")
+    log = guards.training_log(job.folder / "out" / "metrics.jsonl")
+    found += [*guards.diverged(log), *guards.unread_log(log)]
     if trained.outcome != "ok":
-        return _evidence(job, compute, trained, [], found)
+        return _evidence(job, compute, log, trained, [], found)
     results = [trained]
     if is_resumed(spec):
         where = " on another machine, and went on here" if (job.folder / CAME).exists() else " and went on"
         message = f"training was broken off{where} from its checkpoint"
         found.append(Guard(name="resumed", message=message, fatal=False))
     else:  # its clock and its steps began before
-        found += guards.too_fast(job.folder / "out" / "metrics.jsonl", trained.wall_seconds)
+        found += guards.too_fast(log, trained.wall_seconds)
     if tensor_digests(job.folder / "out" / "model.safetensors") is None:
         what = "train.py wrote no model.safetensors, or one that cannot be read"
         found.append(Guard(name="no weights", message=what, fatal=False))
-        return _evidence(job, compute, trained, results, found, "invalid", what)
+        return _evidence(job, compute, log, trained, results, found, "invalid", what)
     try:
         by_row = _predictions(job, compute, stop, results, found)
         metrics = _score(job, by_row)
     except _StoppedError as error:
-        return _evidence(job, compute, error.told, results, found, error.outcome, error.detail)
+        return _evidence(job, compute, log, error.told, results, found, error.outcome, error.detail)
     except PredictionError as error:
         found.append(Guard(name="bad predictions", message=str(error), fatal=False))
-        return _evidence(job, compute, results[-1], results, found, "invalid", str(error))
+        return _evidence(job, compute, log, results[-1], results, found, "invalid", str(error))
     scrambled, raised = "", list[Guard]()
     if job.canary and by_row and job.experiment.data.task != "language-model":
         scrambled, raised = weights_matter(job, compute, stop, by_row, results[-1], _read_predictions)
@@ -86,7 +86,7 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
     metrics |= audited | _from_outside(job, trained)
     found += released
     saved, labels = _save_predictions(job, by_row)
-    record = _evidence(job, compute, trained, results, found, metrics=metrics)
+    record = _evidence(job, compute, log, trained, results, found, metrics=metrics)
     added = {"predictions": saved, "labels": labels, "baselines": simple, "answers": _answers(job, by_row)}
     return record.model_copy(update={**added, "scrambled": scrambled})
 
@@ -278,6 +278,7 @@ def _save_predictions(
 def _evidence(
     job: Job,
     compute: Compute,
+    log: guards.TrainingLog,
     told: RunResult,
     results: Sequence[RunResult],
     found: Sequence[Guard],
@@ -285,7 +286,8 @@ def _evidence(
     detail: str = "",
     metrics: dict[str, Measured] | None = None,
 ) -> Evidence:
-    """The record; `told` is the step that decides outcome and exit code, `results` all steps (training first)."""
+    """The record; `log` is the training's, `told` the step that decides outcome and exit code, `results`
+    all steps (training first)."""
     weights = job.folder / "out" / "model.safetensors"
     has_weights = weights.is_file() and not weights.is_symlink()
     steps = results or [told]
@@ -295,7 +297,7 @@ def _evidence(
     found = [*found, *job.warnings, *guards.names_matter(job.names)]
     found += untrained(tensors, digests or (), job.base_models, sketches)
     blank = {m.key: Measured(value=None, n=0) for m in scored_metrics(job.experiment, job.phase)}
-    log = f"{told.detail}\n{told.tail[-1500:]}".strip() if told.outcome != "ok" else ""
+    why = f"{told.detail}\n{told.tail[-1500:]}".strip() if told.outcome != "ok" else ""
     return Evidence.model_validate(
         {
             "run_id": job.run_id,
@@ -306,7 +308,7 @@ def _evidence(
             "metrics": blank if metrics is None else metrics,
             "outcome": outcome or told.outcome,
             "exit_code": told.exit_code,
-            "detail": detail or log,
+            "detail": detail or why,
             "guards": tuple(dict.fromkeys(found)),
             "plan": job.plan,
             "scripts": dict(job.script_hashes),
@@ -315,7 +317,7 @@ def _evidence(
             "tensors": tensors,
             "sketch": kept(sketches),
             "model_files": beside_weights(job.folder / "out"),
-            "curve": curve_hash(guards.read_metrics(job.folder / "out" / "metrics.jsonl")),
+            "curve": curve_hash(log.rows),
             "names": job.names,
             "base_models": tuple(model.shown for model in job.base_models),
             "environment": job.environment,

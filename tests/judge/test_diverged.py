@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml_intern.errors import MlInternError
-from ml_intern.judge.guards import diverged
+from ml_intern.judge.guards import diverged, training_log
 from tests.judge.workshop import TRAIN, Workshop, changed
 
 LOSS = '"train_loss": float(abs(error).mean())'
@@ -25,8 +25,8 @@ FROM_41 = '"train_loss": float(abs(error).mean()) if step <= 40 else float("nan"
 def test_what_counts_is_how_the_loss_ends(losses: list[float], told: str, tmp_path: Path) -> None:
     rows = [json.dumps({"step": step, "train_loss": loss, "auc": float("nan")}) for step, loss in enumerate(losses, 1)]
     (tmp_path / "metrics.jsonl").write_text("\n".join([*rows, "no json"]))
-    assert [guard.message for guard in diverged(tmp_path / "metrics.jsonl")] == ([told] if told else [])
-    assert diverged(tmp_path / "none.jsonl") == []
+    assert [guard.message for guard in diverged(training_log(tmp_path / "metrics.jsonl"))] == ([told] if told else [])
+    assert diverged(training_log(tmp_path / "none.jsonl")) == []
 
 
 def test_smoke_and_exploration_say_so(tmp_path: Path) -> None:

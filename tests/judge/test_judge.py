@@ -19,6 +19,7 @@ from ml_intern.judge.splits import check_split, draw_split
 from ml_intern.judge.tables import DataError, read_table, write_table
 from ml_intern.judge.weights import count_parameters, tensors_hash
 from ml_intern.plan.plan import DataSpec
+from tests.judge.workshop import Workshop
 
 
 def evidence(**changes: object) -> Evidence:
@@ -194,9 +195,9 @@ def test_changed_scripts_are_caught(tmp_path: Path) -> None:
 def test_a_log_that_claims_more_than_the_clock_allows_is_caught(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text(json.dumps({"step": 10_000_000, "total": 10_000_000}) + "\n")
-    assert guards.too_fast(path, wall_seconds=2.0)
+    assert guards.too_fast(guards.training_log(path), wall_seconds=2.0)
     path.write_text(json.dumps({"step": 1000, "total": 1000}) + "\n")
-    assert not guards.too_fast(path, wall_seconds=2.0)
+    assert not guards.too_fast(guards.training_log(path), wall_seconds=2.0)
 
 
 def test_half_a_character_in_a_predicted_string_is_refused() -> None:
@@ -233,3 +234,17 @@ def test_tensors_are_the_same_whatever_their_names_order_and_metadata(tmp_path: 
         hashes[name] = tensors_hash(tmp_path / name)
     assert hashes["one"] == hashes["same"] is not None
     assert len(set(hashes.values())) == 3
+
+
+def test_a_trainings_log_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have 200 million characters."""
+    read: list[Path] = []
+    whole = guards.training_log
+
+    def counted(path: Path) -> guards.TrainingLog:
+        read.append(path)
+        return whole(path)
+
+    monkeypatch.setattr(guards, "training_log", counted)
+    assert Workshop(tmp_path).confirmed(1).outcomes == {"ok"}
+    assert len(read) == len(set(read)) == 2

@@ -45,7 +45,9 @@ def test_lines_are_read_until_there_are_too_many_characters(tmp_path: Path) -> N
 def test_a_log_is_read_up_to_a_line_that_no_log_has_and_that_is_told(tmp_path: Path) -> None:
     path = with_hole(tmp_path / "metrics.jsonl", 100 << 20, b'{"step": 1}\n')
     assert guards.read_metrics(path) == [{"step": 1}]
-    (guard,) = guards.unread_log(path)
+    (guard,) = guards.unread_log(guards.training_log(path))
     assert "line 2 has over 1,000,000 characters" in guard.message and not guard.fatal
     path.write_text('{"step": 1}\n' + "x" * 20_000 + '\n{"step": 2}\n')
-    assert guards.read_metrics(path) == [{"step": 1}, {"step": 2}] and guards.unread_log(path) == []
+    assert (
+        guards.read_metrics(path) == [{"step": 1}, {"step": 2}] and guards.unread_log(guards.training_log(path)) == []
+    )
