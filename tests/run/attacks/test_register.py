@@ -54,6 +54,12 @@ def test_every_case_of_the_list_is_tested() -> None:
     assert played | set(ELSEWHERE) | set(HERE) == set(range(1, 67))
 
 
+def test_what_a_filter_of_system_calls_could_forbid_is_not_said_to_be_the_kernels_limit() -> None:
+    """Only looking at names cannot be told from what every program does; the rest is left open for a reason."""
+    reasons = {case.number: case.uncovered["landlock"] for case in CASES if case.uncovered}
+    assert [number for number, reason in reasons.items() if " allowed: " not in reason] == [14]
+
+
 @pytest.mark.parametrize("number", [*ELSEWHERE, *HERE])
 def test_the_test_that_the_register_names_exists(number: int) -> None:
     module, name = ELSEWHERE[number].split(":") if number in ELSEWHERE else (__name__, HERE[number])
