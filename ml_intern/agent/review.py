@@ -15,6 +15,7 @@ from ml_intern.errors import ModelError, PlanError
 from ml_intern.judge.decide import decide
 from ml_intern.judge.guards import with_group_guards
 from ml_intern.judge.ledger import Ledger
+from ml_intern.judge.order import by_plan
 from ml_intern.plan.amendment import Amendment, Changes, in_force
 from ml_intern.plan.plan import Experiment, Plan
 from ml_intern.resources import render_prompt
@@ -120,7 +121,7 @@ def _prompt(
     ]
     explored = [
         {"variant": one.variant, "outcome": one.outcome, "validation": one.metrics[experiment.select.key].value}
-        for one in ledger.evidence
+        for one in by_plan(plan, ledger.evidence)
         if one.experiment == experiment.id and one.phase == "explore" and experiment.select.key in one.metrics
     ]
     limits = context.budget.limits

@@ -9,6 +9,7 @@ from typing import Any
 from ml_intern.judge import statistics
 from ml_intern.judge.evidence import Evidence
 from ml_intern.judge.looks import Look, look
+from ml_intern.judge.order import by_plan
 from ml_intern.judge.pairs import Pairs, at_ceiling, pair
 from ml_intern.judge.verdict import Outcome, Verdict
 from ml_intern.plan.plan import ClaimTest, Experiment, Plan
@@ -18,8 +19,9 @@ _MIN_PAIRS = 3
 
 
 def decide(plan: Plan, evidence: Sequence[Evidence]) -> tuple[Verdict, ...]:
-    """One verdict for each claim of the plan, in the plan's order. Exploration never counts."""
-    confirm = [record for record in evidence if record.phase == "confirm"]
+    """One verdict for each claim of the plan, in the plan's order, whatever the order of the evidence. Exploration
+    never counts."""
+    confirm = [record for record in by_plan(plan, evidence) if record.phase == "confirm"]
     found: dict[str, list[Verdict]] = {claim.id: [] for claim in plan.claims}
     for left in plan.left_out:
         task = bool(plan.paper.task)
@@ -36,7 +38,7 @@ def needs_second_look(plan: Plan, experiment: Experiment, evidence: Sequence[Evi
     does not stand beside the plan's other primary claims."""
     if plan.scale == "smoke" or not experiment.seeds.extra:
         return False
-    records = [r for r in evidence if r.experiment == experiment.id and r.phase == "confirm"]
+    records = [r for r in by_plan(plan, evidence) if r.experiment == experiment.id and r.phase == "confirm"]
     if len({record.seed for record in records}) > experiment.seeds.confirm:
         return True  # it was begun before an interruption
     primary = [test for test in experiment.tests if test.primary and not pair(experiment, test, records).missing]

@@ -14,6 +14,7 @@ from ml_intern.judge.environment import different_packages
 from ml_intern.judge.evidence import Evidence, Guard, NamesCheck
 from ml_intern.judge.lines import TooLong, bounded_lines
 from ml_intern.judge.nearness import nearly_the_same
+from ml_intern.judge.order import settled
 from ml_intern.judge.shared import same_but_for_additions
 from ml_intern.judge.splits import row_hashes
 from ml_intern.judge.tables import ARROW_NAME, file_hash, read_arrow
@@ -69,10 +70,11 @@ def made_differently(records: Sequence[Evidence]) -> list[Guard]:
 
 
 def with_group_guards(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """The evidence with what only shows when an experiment's confirmation runs are laid side by side."""
+    """The evidence with what only shows when an experiment's confirmation runs are laid side by side, whichever of them
+    ended first."""
     found: dict[str, list[Guard]] = {}
     for experiment in {record.experiment for record in evidence}:
-        records = [r for r in evidence if r.experiment == experiment and r.phase == "confirm"]
+        records = [r for r in settled(evidence) if r.experiment == experiment and r.phase == "confirm"]
         found[experiment] = [
             *weights_without_effect(records),
             *same_but_for_additions(records),

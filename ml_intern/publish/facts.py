@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ml_intern.errors import MlInternError
 from ml_intern.judge.evidence import Evidence, Measured
 from ml_intern.judge.metrics import OUTSIDE
+from ml_intern.judge.order import by_plan
 from ml_intern.judge.statistics import mean
 from ml_intern.judge.verdict import Verdict
 from ml_intern.plan.amendment import Amendment, in_force
@@ -254,13 +255,15 @@ class Facts(BaseModel):
 
 
 def gather(plan: Plan, evidence: Sequence[Evidence], verdicts: Sequence[Verdict], info: RunInfo) -> Facts:
+    """The same for every order in which the runs have ended."""
+    evidence = by_plan(plan, evidence)
     by_claim = {verdict.claim: verdict for verdict in verdicts}
     tests = [test for experiment in plan.experiments for test in experiment.tests]
     guards = {f"{guard.name}: {guard.message}" for record in evidence for guard in record.guards}
     return Facts(
         plan=plan,
         info=info,
-        evidence=tuple(evidence),
+        evidence=evidence,
         claims=tuple(_claim(claim, by_claim[claim.id], tests, info) for claim in plan.claims),
         scores=tuple(_scores(plan, evidence)),
         published=next((record for record in evidence if record.run_id == info.published_run), None),
