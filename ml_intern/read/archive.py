@@ -10,9 +10,8 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import IO
 
 from ml_intern.errors import PaperError
 
@@ -63,7 +62,7 @@ def _unpacked(data: bytes, name: str) -> bytes:
         return _bounded(_xz_chunks(data), len(data), name)
     packed = io.BytesIO(data)
     with bz2.BZ2File(packed) if data.startswith(b"BZh") else gzip.GzipFile(fileobj=packed) as file:
-        return _bounded(_pieces(file), len(data), name)
+        return _bounded(_pieces(file.read), len(data), name)
 
 
 def _xz_chunks(data: bytes) -> Iterator[bytes]:
@@ -85,8 +84,8 @@ def _xz_chunks(data: bytes) -> Iterator[bytes]:
     raise lzma.LZMAError(f"it has over {_XZ_STREAMS} streams")
 
 
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    return iter(lambda: file.read(_PIECE), b"")
+def _pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    return iter(lambda: read(_PIECE), b"")
 
 
 def _bounded(given: Iterable[bytes], packed: int, name: str) -> bytes:
@@ -132,7 +131,7 @@ def _untar(data: bytes, name: str) -> dict[str, bytes]:
                 raise PaperError(f"{name} unpacks to too much.", f"{member.name!r} says it has {member.size} bytes")
             source = archive.extractfile(member)
             if source is not None:
-                files[path] = _bounded(_pieces(source), member.size, f"{name}: {path}")
+                files[path] = _bounded(_pieces(source.read), member.size, f"{name}: {path}")
                 total += len(files[path])
                 _check_size(total, len(data), name)
     return files
@@ -153,7 +152,7 @@ def _unzip(data: bytes, name: str) -> dict[str, bytes]:
             if mode and (mode & 0o170000) not in (0, 0o100000):
                 raise PaperError(f"{name} has a member that is no regular file.", f"{member.filename!r}")
             with archive.open(member) as source:
-                files[path] = _bounded(_pieces(source), max(member.compress_size, 1), f"{name}: {path}")
+                files[path] = _bounded(_pieces(source.read), max(member.compress_size, 1), f"{name}: {path}")
             total += len(files[path])
             _check_size(total, len(data), name)
     return files
