@@ -17,6 +17,7 @@ from ml_intern.cli.elsewhere import require_ours
 from ml_intern.cli.known import redactor
 from ml_intern.cli.report import only_a_plan
 from ml_intern.cli.run import APPROVE
+from ml_intern.cli.upload import open_uploader, upload_rest
 from ml_intern.config import Config
 from ml_intern.errors import InputError, SessionError
 
@@ -72,9 +73,8 @@ def resume(
     """Go on with a session: what is in its log and ledger is not done again. Its settings come back with it."""
     from ml_intern.read.show import printable
     from ml_intern.run.selfcheck import choose
+    from ml_intern.session.log import is_held
     from ml_intern.session.store import SessionStore
-    from ml_intern.session.sync.remote import DEFAULT_NAME
-    from ml_intern.session.uploads import repositories
 
     config = Config.from_environment()
     store = SessionStore(config.sessions)
@@ -90,8 +90,11 @@ def resume(
         state = folder.state()
         if state.settings.get("plan_only"):
             raise only_a_plan(folder)
+        wanted = _repository(folder, state, sync, repo)
         if state.status == "finished":
             typer.echo(f"Session {folder.id} is finished: {printable(state.published)}")
+            if wanted and not repo and not is_held(folder.log):  # a run that still uploads has it open
+                upload_rest(open_uploader(config, folder, wanted, known=state.synced), quiet)
             return
         if not state.settings:
             raise InputError(
@@ -117,17 +120,27 @@ def resume(
             "out": str(out.absolute()) if out else None,
         }
         settings = {**state.settings, **{name: value for name, value in given.items() if value is not None}}
-        if sync is False or sync or repo:
-            known = repositories(folder, state)
-            settings["sync"] = "" if sync is False else repo or (known[0] if known else DEFAULT_NAME)
+        if sync is not None or repo:
+            settings["sync"] = wanted
         if state.came:
             settings["paper"] = str(folder.kept_source(str(settings["paper"])) or settings["paper"])
             _require_own_word(folder, state, settings, given, yes, quiet)
         view = "json" if json_lines else "quiet" if quiet else "live"
         # Never a weaker one than before by itself: where that one is not to be had here, a person has to say so.
         chosen = choose(sandbox or state.sandbox or state.settings.get("sandbox", "auto"), config.home)
-        uploader = None if sync is False else require_ours(config, folder, state, settings.get("sync", ""), quiet)
+        uploader = None if sync is False else require_ours(config, folder, state, wanted, quiet)
         carry_out(config, folder, settings, chosen, view, yes, uploader)
+
+
+def _repository(folder: SessionFolder, state: State, sync: bool | None, repo: str) -> str:
+    """Where the session is uploaded to beside its work: as before, unless something else is said; empty for nowhere.
+    `repo`: where it came from."""
+    from ml_intern.session.sync.remote import DEFAULT_NAME
+    from ml_intern.session.uploads import repositories
+
+    if sync is None and not repo:
+        return str(state.settings.get("sync", ""))
+    return "" if sync is False else repo or next(iter(repositories(folder, state)), DEFAULT_NAME)
 
 
 def _latest(store: SessionStore, quiet: bool) -> SessionFolder:

@@ -8,6 +8,7 @@ import typer
 
 from ml_intern.cli.known import redactor
 from ml_intern.config import Config
+from ml_intern.errors import MlInternError
 
 if TYPE_CHECKING:
     from ml_intern.session.store import SessionFolder
@@ -62,6 +63,24 @@ def open_uploader(config: Config, folder: SessionFolder, repo: str, public: bool
         name = remote.full_name(repo)
         remote.make(name, public)
     return Uploader(folder, remote, name, redactor(config), config.home)
+
+
+def upload_rest(uploader: Uploader, quiet: bool) -> None:
+    """Of a session that ended before its last upload did. What keeps it from being uploaded is said, and changes nothing
+    of what it came to. Raises GoneElsewhere."""
+    from ml_intern.read.show import printable
+    from ml_intern.session.sync.background import incomplete
+    from ml_intern.session.sync.upload import GoneElsewhere
+
+    try:
+        done = uploader.upload(release=True)
+    except GoneElsewhere:
+        raise
+    except MlInternError as error:
+        typer.echo(printable(str(incomplete(uploader, error))), err=True)
+        return
+    if done.new and not quiet:
+        typer.echo(f"The rest of it went to {done.repo}.", err=True)
 
 
 def _packed(config: Config, folder: SessionFolder) -> Parcel:

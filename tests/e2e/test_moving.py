@@ -1,5 +1,6 @@
 """A session that was killed on one machine goes on on another, with the stand-in Hub between them."""
 
+import contextlib
 import json
 import os
 import re
@@ -116,6 +117,41 @@ def test_a_synced_run_is_uploaded_beside_its_work_and_nothing_is_without_being_a
     (name,) = [name for name in repository.files(repository.head) if name.endswith("session.json")]
     assert b'"status": "finished"' in repository.files(repository.head)[name]
     assert finish(tmp_path / "synced").code == 0
+
+
+def kill_once_finished(home: Path) -> None:
+    """Whoever has the session's log open, once its last event is in it."""
+    (log,) = home.glob("sessions/*/events.jsonl")
+    if b"session.finished" not in log.read_bytes():
+        return
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if descriptor.readlink() == log:
+                os.kill(int(descriptor.parts[2]), signal.SIGKILL)
+
+
+def test_a_run_that_is_killed_in_its_last_upload_is_uploaded_to_its_end_when_it_is_resumed(
+    hub: ServedHub, tmp_path: Path
+) -> None:
+    home = tmp_path / "synced"
+    hub.faults.before("POST /api/datasets/ada/ml-intern-sessions/preupload/", lambda: kill_once_finished(home), times=9)
+    killed = live(home, more=("--sync",))
+    assert killed.killed
+    repository = hub.repository("dataset", REPO)
+
+    def manifest() -> dict[str, Any]:
+        files = repository.files(repository.head)
+        (name,) = [name for name in files if name.endswith("session.json")]
+        return dict(json.loads(files[name]))
+
+    assert manifest()["status"] != "finished" and manifest()["lease"]
+    resumed = ml_intern("resume", "--yes", home=home)
+    assert resumed.returncode == 0 and "is finished" in resumed.stdout, resumed.stderr
+    assert "The rest of it went to ada/ml-intern-sessions." in resumed.stderr
+    assert manifest()["status"] == "finished" and not manifest()["lease"]
+    asked = len(hub.requests)
+    again = ml_intern("resume", "--yes", "--no-sync", home=home)
+    assert again.returncode == 0 and len(hub.requests) == asked
 
 
 def test_a_synced_session_goes_on_without_the_network(hub: ServedHub, tmp_path: Path) -> None:

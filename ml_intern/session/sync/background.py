@@ -19,6 +19,16 @@ _LAST_TRY = 120.0  # seconds that the end of a run waits for the last upload
 _LAPSE = 10.0  # seconds that it waits then for the Hub to know that nobody is here any more
 
 
+def incomplete(uploader: Uploader, problem: MlInternError) -> MlInternError:
+    """What a person is told of the last upload of a session, which `problem` kept from being whole."""
+    session, repo = uploader.folder.id, uploader.repo
+    return MlInternError(
+        f"Not all of session {session} is uploaded to {repo}.",
+        f"{problem.what} {problem.why}".strip(),
+        f"{problem.next} Upload the rest: ml-intern sessions upload {session} --repo {repo}".strip(),
+    )
+
+
 class BackgroundSync:
     """Use as a context manager around the run. `tell(type, data)` logs; `lost` is called when the session is no longer
     this machine's. `every`: seconds between two uploads. Once it is left, `rest` says in words why not all could be
@@ -60,17 +70,9 @@ class BackgroundSync:
         lapse.join(_LAPSE)
         if self._whole:
             return
-        self.rest = str(self._incomplete(self._problem or MlInternError(why)))
+        self.rest = str(incomplete(self._uploader, self._problem or MlInternError(why)))
         self._say(" ".join(self.rest.splitlines()))
         self._left = True
-
-    def _incomplete(self, problem: MlInternError) -> MlInternError:
-        session, repo = self._uploader.folder.id, self._uploader.repo
-        return MlInternError(
-            f"Not all of session {session} is uploaded to {repo}.",
-            f"{problem.what} {problem.why}".strip(),
-            f"{problem.next} Upload the rest: ml-intern sessions upload {session} --repo {repo}".strip(),
-        )
 
     def _say(self, text: str) -> None:
         if not self._left:  # the log is closed then
