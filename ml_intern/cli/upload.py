@@ -66,8 +66,8 @@ def open_uploader(config: Config, folder: SessionFolder, repo: str, public: bool
 
 
 def upload_rest(uploader: Uploader, quiet: bool) -> None:
-    """Of a session that ended before its last upload did. What keeps it from being uploaded is said, and changes nothing
-    of what it came to. Raises GoneElsewhere."""
+    """Of a session that ended before its last upload did. What keeps it from being uploaded is said, and changes
+    nothing of what it came to. Raises GoneElsewhere."""
     from ml_intern.read.show import printable
     from ml_intern.session.sync.background import incomplete
     from ml_intern.session.sync.upload import GoneElsewhere
