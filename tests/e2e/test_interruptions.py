@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ml_intern.recipes.book import load_book
-from tests.e2e.conftest import PAPER, ROOT, ml_intern
+from tests.e2e.conftest import ROOT, ml_intern
 
 SEEDS = 2
 
@@ -156,9 +156,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_a_full_disk_is_said_in_words_and_with_more_space_the_session_goes_on(small_disk: Path) -> None:
-    (small_disk / "filling").write_bytes(b"\0" * 1_400_000)
-    done = ml_intern("run", "--paper", str(PAPER), "--smoke", "--yes", home=small_disk)
+def test_a_full_disk_is_said_in_words_and_with_more_space_the_session_goes_on(plan: Path, small_disk: Path) -> None:
+    (small_disk / "filling").write_bytes(b"\0" * 1_900_000)
+    done = ml_intern("run", "--plan", str(plan), "--yes", home=small_disk)
     assert done.returncode == 1
     assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
     subprocess.run(["mount", "-o", "remount,size=500m", str(small_disk)], check=True)
