@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from ml_intern.agent.answers import json_in, problems
+from ml_intern.agent.answers import Answer, answer_in, problems
 from ml_intern.agent.approvals import Approvals
 from ml_intern.agent.budget import Budget
 from ml_intern.agent.compaction import size
@@ -23,7 +23,6 @@ from ml_intern.agent.steering import Steering
 from ml_intern.config import Config
 from ml_intern.errors import BudgetExhausted, ContextOverflow, InvalidAnswer, ModelError, PlanError
 from ml_intern.llm.faults import words_for
-from ml_intern.llm.nearly_json import mended_json
 from ml_intern.llm.protocol import LLM, Attempt, Message, Reply, Request, ToolSpec
 from ml_intern.plan.plan import Plan
 from ml_intern.resources import render_prompt
@@ -34,7 +33,6 @@ from ml_intern.session.state import fold
 from ml_intern.session.store import SessionFolder
 from ml_intern.tools.registry import fenced
 
-Answer = TypeVar("Answer", bound=BaseModel)
 Listener = Callable[[Event], None]
 _HEEDS_EVERY = 0.3  # seconds, of a sleep at a provider's limit
 
@@ -153,7 +151,7 @@ class Context:
             )
             reply = self._complete(purpose, request)
             try:
-                found = answer.model_validate_json(mended_json(json_in(reply.content)))
+                found = answer_in(reply.content, answer)
                 check(found)
                 return found
             except (ValueError, PlanError) as error:

@@ -38,6 +38,7 @@ _TRACEBACK = re.compile(r"^\s*Traceback \(most recent call last\):", re.MULTILIN
 _ENDS_TRACEBACK = re.compile(
     r"(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit|OutOfMemory)\w*(?::(?P<message>.*))?"
 )
+_SAYS_WHY = re.compile(r"(?!\s*[-+]?(?:\.?\d|nan\b|inf\b)).*[^\W\d_]{2}", re.IGNORECASE)  # words, not a number
 # What still belongs to a failure behind its traceback: more of the message, and what a shell says of its end.
 _BEHIND_IT = re.compile(r"\s|$|.*(\b(exit|status|code|rc)\b|fail|cuda|abort|killed)", re.IGNORECASE)
 _BEHIND_AT_MOST = 8  # lines
@@ -67,12 +68,12 @@ def failure_detail(text: str) -> str:
 
 def is_masked(text: str) -> bool:
     """Whether a command's result says exit code 0 and its output ends in a traceback, or in the last line of one: a
-    pipe or `|| true` hid it. `MeanSquaredError: 0.1` is none."""
+    pipe or `|| true` hid it. `MeanSquaredError: 0.1 at best` is none."""
     found = _EXIT_0.match(text)
     lines = found["output"].splitlines() if found else []
     for place in range(len(lines) - 1, max(-1, len(lines) - 2 - _BEHIND_AT_MOST), -1):
         if end := _ENDS_TRACEBACK.fullmatch(lines[place]):
-            says_why = re.search(r"[^\W\d_]{2}", end["message"] or "") is not None
+            says_why = _SAYS_WHY.match(end["message"] or "") is not None
             is_one = says_why or _TRACEBACK.search("\n".join(lines[:place])) is not None
             return is_one and all(_BEHIND_IT.match(line) for line in lines[place + 1 :])
     return False

@@ -30,6 +30,7 @@ _BESIDE = {
     "wait", "less", "read", "exit", "jq", "diff", "kill", "ulimit", "tree", "du", "df", "file", "stat",
     "basename", "dirname", "rg", "nl", "tac", "for", "case", "function", "done", "fi", "esac", "}", "seq",
 }  # fmt: skip
+_STARTS_OTHERS = re.compile(r"\$\(|`|(?:^|[;&|(\n])\s*(?:source|\.)\s|\s-(?:exec|execdir|ok|okdir)\s")
 _ASSIGNMENT = re.compile(r"\w+\+?=.*", re.DOTALL)
 _LONGEST = 20_000  # characters of a command that are looked at
 _AMOUNT = re.compile(r"\d+(\.\d+)?[smhdk%]?")
@@ -51,7 +52,10 @@ def work_of(command: str) -> Work:
 
 
 def only_shows(command: str) -> bool:
-    """Whether no program in it does more than show, move about or tidy up: a failure that it prints is of before."""
+    """Whether no program in it does more than show, move about or tidy up: a failure that it prints is of before. Of a
+    command that is too long to be looked at whole, or has others start programs, that is not known."""
+    if len(command) > _LONGEST or _STARTS_OTHERS.search(command):
+        return False
     return work_of(command).name.partition(" ")[0] in _BESIDE
 
 

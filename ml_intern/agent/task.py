@@ -108,14 +108,14 @@ def problem_of(claim: Claim, test: ClaimTest) -> str:
         return f"its target {target:g} is not the number that the quote asks of {name}: {_shown(asked)}"
     if name in OUTSIDE:
         return ""
-    return _problem_of_rows(claim, test.metric.rows)
+    return _problem_of_rows(claim, test.metric.rows, name)
 
 
-def _problem_of_rows(claim: Claim, rows: str) -> str:
+def _problem_of_rows(claim: Claim, rows: str, metric: str) -> str:
     """A number is to be reached on all sealed rows, or on the slice that the quote names: others may be easier."""
     if not rows.startswith("test"):
         return "it is measured on rows that training sees; use rows: test"
-    if rows == "test" or _names(claim.quote, rows.removeprefix("test:"), claim.metric):
+    if rows == "test" or _names(claim.quote, rows.removeprefix("test:"), metric):
         return ""
     return f"it is measured on {rows} alone, of which the quote does not speak; use rows: test"
 
@@ -123,10 +123,15 @@ def _problem_of_rows(claim: Claim, rows: str) -> str:
 def _names(quote: str, part: str, metric: str) -> bool:
     """Whether the name of a slice, `part`, stands in the quote, its words and numbers one behind the other."""
     whole = _words(part)
-    telling = [word for word in whole if word not in _SAY_NOTHING]
+    telling = [word for word in whole if not _says_nothing(word)]
     if all(word.isdecimal() for word in telling) or set(telling) <= set(_words(metric)):
         return False
     return any(_stand_together(words, fold(quote).lower()) for words in (whole, telling))
+
+
+def _says_nothing(word: str) -> bool:
+    stem = word.removesuffix("s")
+    return not stem or word in _SAY_NOTHING or stem in _SAY_NOTHING
 
 
 def _stand_together(words: list[str], text: str) -> bool:

@@ -281,6 +281,11 @@ def _view(name: str) -> View:
 def _show_end(folder: SessionFolder, view: str, console: Any) -> None:
     if view in ("json", "quiet"):
         return
+    with contextlib.suppress(OSError, SystemExit):  # rich's word for a closed pipe, which is not how the run ended
+        _show_outcome(folder, console)
+
+
+def _show_outcome(folder: SessionFolder, console: Any) -> None:
     from ml_intern.judge.verdict import Verdict
     from ml_intern.plan.plan_file import load_plan
     from ml_intern.ui.show import show_verdicts

@@ -17,7 +17,7 @@ from ml_intern.cli.elsewhere import require_ours
 from ml_intern.cli.known import redactor
 from ml_intern.cli.report import only_a_plan
 from ml_intern.cli.run import APPROVE
-from ml_intern.cli.upload import open_uploader, upload_rest
+from ml_intern.cli.upload import upload_rest
 from ml_intern.config import Config
 from ml_intern.errors import InputError, SessionError
 
@@ -94,7 +94,7 @@ def resume(
         if state.status == "finished":
             typer.echo(f"Session {folder.id} is finished: {printable(state.published)}")
             if wanted and not repo and not is_held(folder.log):  # a run that still uploads has it open
-                upload_rest(open_uploader(config, folder, wanted, known=state.synced), quiet)
+                upload_rest(config, folder, wanted, state.synced, quiet)
             return
         if not state.settings:
             raise InputError(

@@ -65,22 +65,25 @@ def open_uploader(config: Config, folder: SessionFolder, repo: str, public: bool
     return Uploader(folder, remote, name, redactor(config), config.home)
 
 
-def upload_rest(uploader: Uploader, quiet: bool) -> None:
-    """Of a session that ended before its last upload did. What keeps it from being uploaded is said, and changes
-    nothing of what it came to. Raises GoneElsewhere."""
+def upload_rest(config: Config, folder: SessionFolder, repo: str, synced: str, quiet: bool) -> None:
+    """Of a session that ended before its last upload did; `synced`: where it went meanwhile. What keeps it from being
+    uploaded is said, and changes nothing of what it came to. Raises GoneElsewhere."""
     from ml_intern.read.show import printable
     from ml_intern.session.sync.background import incomplete
     from ml_intern.session.sync.upload import GoneElsewhere
+    from ml_intern.session.uploads import note_upload
 
     try:
+        uploader = open_uploader(config, folder, repo, known=synced)
+        note_upload(folder, uploader.repo)
         done = uploader.upload(release=True)
     except GoneElsewhere:
         raise
     except MlInternError as error:
-        typer.echo(printable(str(incomplete(uploader, error))), err=True)
+        typer.echo(printable(str(incomplete(folder.id, synced or repo, error))), err=True)
         return
     if done.new and not quiet:
-        typer.echo(f"The rest of it went to {done.repo}.", err=True)
+        typer.echo(f"{'The rest of it' if synced else 'It'} went to {done.repo}.", err=True)
 
 
 def _packed(config: Config, folder: SessionFolder) -> Parcel:

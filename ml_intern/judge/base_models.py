@@ -84,9 +84,10 @@ def withheld(model: StartingModel) -> list[str]:
     if folder is None or not os.access(folder, os.R_OK) or not folder.is_dir():
         return []
     shown = set(_shown(folder))
-    shown |= {path.parent for path in shown}
-    left = [path for path in sorted(folder.glob("[!.]*")) if path not in shown]
-    return [f"{path.name}/" if path.is_dir() else path.name for path in left]
+    parts = {path.parent for path in shown} - {folder}
+    found = [path for place in (folder, *sorted(parts)) for path in sorted(place.glob("[!.]*"))]
+    left = [path for path in found if path not in shown | parts]
+    return [f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}" for path in left]
 
 
 def _own(model: StartingModel) -> Path | None:

@@ -32,8 +32,7 @@ _KEPT = frozenset(
      "ref", "eqref", "cite", "citep", "citet", "begin", "end", "footnote", "item", "appendix", "title", "author",
      "multicolumn", "multirow", "input", "bibitem", "textbf", "abstract", "table", "figure", "equation", "align",
      "tabular", "document", "thebibliography", "algorithm", "thetable", "thefigure", "theequation", "thesection",
-     "thealgorithm", "maketitle", "And", "AND", "and", "thanks", "date", "bibliography", "bibliographystyle",
-     "newblock"]
+     "thealgorithm", "maketitle"]
 )  # fmt: skip
 
 

@@ -14,10 +14,12 @@ LOADED = re.compile(
 _PART = re.compile(
     r"\\(?P<definer>(?:re)?newcommand|providecommand|DeclareRobustCommand|DeclareMathOperator|[gex]?def"
     r"|(?:New|Renew|Provide|Declare)DocumentCommand|(?:re)?newenvironment)(?![a-zA-Z@])\*?"
-    r"\s*(?:\{\s*\\?[a-zA-Z*]+\s*\}|\\[a-zA-Z]+(?![a-zA-Z@]))"
+    r"\s*(?:\{\s*\\?(?P<braced>[a-zA-Z*]+)\s*\}|\\(?P<bare>[a-zA-Z]+)(?![a-zA-Z@]))"
     r"|\\[a-zA-Z@]+|\\.|[{}]",
     re.DOTALL,
 )
+# Of a style alone, which changes how these look: a paper's own `\And` may be a sign.
+_KEPT = frozenset(["And", "AND", "and", "thanks", "date", "bibliography", "bibliographystyle", "newblock"])
 
 
 def file_names(match: re.Match[str]) -> list[str]:
@@ -45,7 +47,7 @@ def _plain(text: str) -> list[str]:
         elif match["definer"] and not depth:
             place = _end(text, match)
             piece = text[match.start() : place]
-            if "@" not in piece:
+            if "@" not in piece and (match["braced"] or match["bare"]) not in _KEPT:
                 out.append(piece)
     return out
 

@@ -16,11 +16,12 @@ from ml_intern.read.pdf_words import LIGATURES, PageContent, Word
 
 _WIDE = 0.9  # of the size: a narrower space is one between words, wherever the columns part
 _RETURNS = 4  # from the right column back to the left: more than captions, notes and page numbers explain
-# 3.3 × 10^18 without its raised place; 512 x 1024 and 3 x 1024 x 1024 are sizes.
+# 3.3 × 10^18 and 65 × 10^6 without their raised places; 512 x 1024 and 3 x 1024 x 1024 are sizes.
 _LOST_POWER = re.compile(
-    r"(?<![\d.])(?<![·×x*])(?<![·×x*] )(?:\d|\d+\.\d+)\s?[·×x*]\s?(10\d{1,2})(?![\d.,^]|\s?[·×x*])"
+    r"(?<![\d.])(?<![·×x*])(?<![·×x*] )"
+    r"(?:\d{2,3}\s?[·×]\s?(?=10[2-9]\b)|(?:\d|\d+\.\d+)\s?[·×x*]\s?)(10\d{1,2})(?![\d.,^]|\s?[·×x*])"
 )
-_MAYBE_POWER = re.compile(r"(?<![\w.,^])10\d{1,2}(?![\w,^]|\.\d)")
+_MAYBE_POWER = re.compile(r"(?<![\w.,^])10(?:[2-9]|[1-9]\d)(?![\w,^]|\.\d)")
 
 
 @dataclass(frozen=True)

@@ -107,8 +107,13 @@ def written_since(before: Mapping[Writer, Written], now: Mapping[Writer, Written
     had = {writer: one.bytes for writer, one in before.items()}
     numbers = {writer.pid: writer for writer in before}
     for writer, one in before.items():
-        if writer not in now and one.parent in numbers:
-            had[numbers[one.parent]] += one.bytes
+        heir: Writer | None = writer
+        for _ in before:  # up to one that is still there; numbers that were given anew may make a ring of them
+            if heir is None or heir in now:
+                break
+            heir = numbers.get(before[heir].parent)
+        if heir is not None and heir != writer:
+            had[heir] += one.bytes
     return sum(max(0, one.bytes - had.get(writer, 0)) for writer, one in now.items())
 
 

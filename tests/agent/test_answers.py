@@ -2,11 +2,12 @@
 
 import json
 import time
+from typing import Literal
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ml_intern.agent.answers import json_in, problems
+from ml_intern.agent.answers import answer_in, json_in, problems
 from ml_intern.agent.phases import PlanDraft
 from ml_intern.llm.nearly_json import mended_json
 from tests.judge.synthetic import experiment
@@ -55,6 +56,38 @@ def test_one_slip_makes_no_inner_object_the_answer(nearly: str, around: str) -> 
 
 def test_what_stands_behind_an_object_with_a_slip_is_another() -> None:
     assert json_in(f'{{"claims": [1,]}} is too little: {ANSWER}') == ANSWER
+
+
+class Decision(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Literal["continue", "stop"]
+    reason: str = ""
+
+
+MEANT = '{"decision": "continue", "reason": "x"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'```json\n{{"decision": "stop", "reason": "x" "y and more of it"}}\n```\nThat is not valid. Again:\n{MEANT}',
+        f'I fill in {{"decision": "continue" | "stop", "reason": "what led to it, in a sentence"}}: {MEANT}',
+        f'The form is {{"decision": "stop", "amendments": [{{"experiment": "e"}}]}}. {MEANT}',
+        f'I write {{"decision": [ and so on\n{MEANT}',
+        f'I write {{"decision": [ and so on\n{MEANT} with {{"reason": [',
+        MEANT.replace('",', '"'),
+        MEANT[:-1],
+    ],
+)
+def test_the_answer_is_what_fits_and_not_a_draft_of_it(text: str) -> None:
+    assert answer_in(text, Decision).model_dump() == json.loads(MEANT)
+
+
+def test_where_nothing_fits_it_is_said_what_is_wrong_with_the_longest() -> None:
+    with pytest.raises(ValidationError) as caught:
+        answer_in('{"a": 1} and {"decision": "pause", "reason": "none"}', Decision)
+    assert problems(caught.value).startswith("decision: ")
 
 
 def told(form: type[BaseModel], given: object) -> list[str]:

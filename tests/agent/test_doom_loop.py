@@ -130,6 +130,8 @@ def test_a_circle_that_goes_on_is_not_told_of_as_nothing_new_too() -> None:
         ("KeyboardInterrupt", False),
         ("epoch 3\nMeanSquaredError: 0.031", False),
         ("epoch 3\nMeanSquaredError:", False),
+        ("epoch 3\nMeanSquaredError: nan in the end", False),
+        ("epoch 3\nMeanAbsoluteError: 0.12 (baseline 0.3)", False),
         ("", False),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ml_intern.agent.doom_loop import DoomLoopDetector, Step
-from ml_intern.agent.shell_work import Work, work_of
+from ml_intern.agent.shell_work import Work, only_shows, work_of
 
 PIECES = (
     "<<EOF\n", "\nEOF\n", "EOF", "<<-'A'", "HEREDOC-", "HEREDOC-0", "\0", "\x000", "\x00x", "bash -c ", "bash",
@@ -41,3 +41,22 @@ def test_no_command_line_is_too_odd_to_look_at(command: str) -> None:
 )
 def test_the_work_is_told_whatever_its_words_look_like(command: str, work: Work) -> None:
     assert work_of(command) == work
+
+
+@pytest.mark.parametrize(
+    ("command", "shows"),
+    [
+        ("cat train.log", True),
+        ("grep -r Traceback . | tail", True),
+        ("cp -r a . && ls .", True),
+        ("find . -name 'x.log'", True),
+        ("python train.py || true", False),
+        ("source run.sh || true", False),
+        ("cd a; . ./run.sh | tail", False),
+        ("find . -name x.py -exec python {} \\;", False),
+        ('echo "$(python train.py 2>&1)"', False),
+        ("cat > t.py <<'EOF'\n" + "x = 1\n" * 4000 + "EOF\npython t.py || true", False),
+    ],
+)
+def test_only_what_starts_no_other_program_shows_failures_of_before(command: str, shows: bool) -> None:
+    assert only_shows(command) is shows

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ml_intern.agent import reading
 from ml_intern.agent.context import Context
@@ -148,6 +149,21 @@ def test_a_lost_reader_does_not_take_the_place_of_what_ended_the_run(
     done = run(tmp_path / "home", "run", "--json")
     assert done.code == 1 and "/home/x/paper.json: No space left" in done.err
     assert "/home/x/paper.json" in only_session(tmp_path / "home").events()[-1].data["error"]
+
+
+def test_verdicts_that_nobody_reads_leave_how_the_run_ended_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rich ends the process with 1 where a pipe is closed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        console = Console(file=broken)
+        monkeypatch.setattr(common, "_show_outcome", lambda _, console: console.print("x" * 100_000))
+        common._show_end(SessionFolder(tmp_path), "live", console)
+        monkeypatch.setattr(sys, "stdout", broken)
+        let_go()
+        monkeypatch.undo()
 
 
 def test_a_stream_without_a_reader_is_let_go_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

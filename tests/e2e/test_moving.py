@@ -152,6 +152,10 @@ def test_a_run_that_is_killed_in_its_last_upload_is_uploaded_to_its_end_when_it_
     asked = len(hub.requests)
     again = ml_intern("resume", "--yes", "--no-sync", home=home)
     assert again.returncode == 0 and len(hub.requests) == asked
+    hub.users.clear()  # the token is nobody's any more
+    refused = ml_intern("resume", "--yes", home=home)
+    assert refused.returncode == 0 and "is finished" in refused.stdout, refused.stderr
+    assert "Not all of session" in refused.stderr and "ml-intern sessions upload" in refused.stderr
 
 
 def test_a_synced_session_goes_on_without_the_network(hub: ServedHub, tmp_path: Path) -> None:

@@ -116,6 +116,9 @@ def test_of_a_models_folder_scripts_see_what_tokenizers_adapters_and_pipelines_n
     seen = own_files(experiment(base_models=(own,)))
     assert {path.relative_to(tmp_path).as_posix() for path in seen} == set(NEEDED)
     assert withheld(own) == ["2_Dense/", "notes.txt", "private/"]
+    (tmp_path / "2_Dense" / "config.json").write_text("{}")
+    (tmp_path / "2_Dense" / "model.safetensors").write_bytes(b"weights")
+    assert withheld(own) == ["notes.txt", "private/", "2_Dense/model.safetensors"]
     assert withheld(starting(path=str(tmp_path / "notes.txt"))) == withheld(starting()) == []
 
 

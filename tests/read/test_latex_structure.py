@@ -210,6 +210,14 @@ def test_inner_code_of_a_style_is_not_run_and_and_still_parts_authors() -> None:
     assert paper.authors == ("Ada A", "Bea B")
 
 
+def test_a_sign_of_the_papers_own_is_expanded_though_styles_have_one_of_its_name() -> None:
+    own = r"\newcommand{\AND}{both gates}\newcommand{\date}{the 2020 data}"
+    assert (
+        prose(inputs(r"\documentclass{article}" + own + BODY % r"\AND{} on \date{}"))
+        == "Our both gates on the 2020 data wins."
+    )
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -76,6 +76,8 @@ def test_a_number_that_may_have_a_superscript_is_marked_and_no_claim_is_grounded
     [
         ("images of 512 x 1024 pixels", ()), ("images of 3 x 1024 x 1024", ()), ("8 × 8 × 100 features", ()),
         ("a matrix of d × 1024", ()), ("took 3.3 × 1018 FLOPs", ("1018",)), ("a decay of 8 · 1012", ("1012",)),
+        ("has 65 × 106 parameters", ("106",)), ("and 213 · 106 of them", ("106",)), ("images of 512 × 1024", ()),
+        ("of 64 × 100 each", ()), ("of 20 x 106 each", ()),
     ],
 )  # fmt: skip
 def test_a_lost_power_of_ten_is_doubtful_and_a_size_is_not(text: str, doubtful: tuple[str, ...]) -> None:
@@ -85,7 +87,12 @@ def test_a_lost_power_of_ten_is_doubtful_and_a_size_is_not(text: str, doubtful: 
 
 
 def test_on_a_page_that_holds_too_many_characters_each_possible_power_of_ten_is_doubtful() -> None:
-    crowded = Page().text(72, 700, "It takes 10").text(118.14, 704, "20", 7).text(140, 700, "FLOPs, not 95.2 or 2010.")
+    crowded = (
+        Page()
+        .text(72, 700, "It takes 10")
+        .text(118.14, 704, "20", 7)
+        .text(140, 700, "FLOPs, not 95.2 or 2010, in 100.")
+    )
     paper = read(crowded.prose(72, 680, 300, LINE))
     paragraph = paper.sections[0].paragraphs[0]
     assert "It takes 1020 FLOPs" in paragraph.text and paragraph.doubtful == ("1020",)

@@ -89,6 +89,12 @@ def test_what_a_process_that_is_gone_had_written_is_neither_new_nor_its_successo
     assert written_since({}, {other: Written(7, 1)}) == 7
 
 
+def test_what_was_written_two_generations_below_is_not_new_either() -> None:
+    make, compiler, backend = Writer(10, 1), Writer(11, 2), Writer(12, 3)
+    before = {make: Written(0, 1), compiler: Written(0, 10), backend: Written(500, 11)}
+    assert written_since(before, {make: Written(510, 1)}) == 10
+
+
 def test_a_process_is_found_with_its_parent() -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
         found = {writer.pid: one for writer, one in written_by_others([os.getpid()]).items()}

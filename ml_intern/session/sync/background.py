@@ -19,9 +19,8 @@ _LAST_TRY = 120.0  # seconds that the end of a run waits for the last upload
 _LAPSE = 10.0  # seconds that it waits then for the Hub to know that nobody is here any more
 
 
-def incomplete(uploader: Uploader, problem: MlInternError) -> MlInternError:
+def incomplete(session: str, repo: str, problem: MlInternError) -> MlInternError:
     """What a person is told of the last upload of a session, which `problem` kept from being whole."""
-    session, repo = uploader.folder.id, uploader.repo
     return MlInternError(
         f"Not all of session {session} is uploaded to {repo}.",
         f"{problem.what} {problem.why}".strip(),
@@ -70,7 +69,8 @@ class BackgroundSync:
         lapse.join(_LAPSE)
         if self._whole:
             return
-        self.rest = str(incomplete(self._uploader, self._problem or MlInternError(why)))
+        here, repo = self._uploader.folder.id, self._uploader.repo
+        self.rest = str(incomplete(here, repo, self._problem or MlInternError(why)))
         self._say(" ".join(self.rest.splitlines()))
         self._left = True
 
