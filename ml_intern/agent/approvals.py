@@ -108,7 +108,6 @@ class Approvals:
         if context.stop.is_set():
             raise KeyboardInterrupt
         paused = time.monotonic() - began
-        context.budget.pause(paused)
         decision: Decision | Literal["stop"] = _MEANS.get(answer, "stop")
         scope = "tool" if answer == "always" else "call"
         who = "a person" if answer else "nobody is there"

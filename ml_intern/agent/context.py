@@ -77,10 +77,11 @@ class Context:
         self._spent: BudgetExhausted | None = None  # why that call is not tried again
 
     def emit(self, type: EventType, **data: Any) -> None:
-        """Logs an event durably, then tells whoever watches."""
+        """Logs an event durably, then tells whoever watches. `paused`: seconds of a person's, which do not count."""
         with self._emitting:
             event = self.log.append(type, **data)
             self.state = fold([event], self.state)
+            self.budget.pause(data.get("paused", 0.0))
         for listener in self.listeners:
             listener(event)
 

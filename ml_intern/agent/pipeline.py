@@ -24,7 +24,7 @@ from ml_intern.judge.laboratory import Laboratory, Places, wanted_scripts
 from ml_intern.judge.ledger import Ledger, canonical_hash, lost_files
 from ml_intern.judge.tables import DataError
 from ml_intern.judge.verdict import Verdict
-from ml_intern.plan.amendment import Amendment, in_force
+from ml_intern.plan.amendment import in_force
 from ml_intern.plan.plan import Experiment, Plan, Scale
 from ml_intern.plan.plan_file import dump_plan, load_plan
 from ml_intern.publish.bundle import PublishInput, publish
@@ -132,7 +132,6 @@ def approve_phase(context: Context, plan: Plan) -> None:
     began = time.monotonic()
     is_approved = context.approve(amended_plan(context, plan) if context.state.unapproved else plan)
     paused = time.monotonic() - began  # the time that a person takes to read it does not count
-    context.budget.pause(paused)
     if not is_approved:
         context.emit("plan.refused", digest=plan.digest(), paused=paused)
         raise ApprovalRefused(
@@ -298,7 +297,7 @@ def publish_phase(
             experiments={e.id: folder.frozen(e.id) for e in plan.experiments if folder.frozen(e.id).exists()},
             runs=folder.root / "runs",
             predictions=folder.predictions,
-            environment_lock=environment_lock() + _layers(plan, amendments(context)),
+            environment_lock=environment_lock() + _layers(amended_plan(context, plan)),
             discussion=discussion,
             notes=state.notes,
             blocked=state.blocked,
@@ -329,12 +328,12 @@ def _laboratory(context: Context, plan: Plan, experiment: Experiment, ledger: Le
     return Laboratory(plan, now, places, context.compute, ledger, context.stop, notify, things, frozen, may_begin)
 
 
-def _layers(plan: Plan, amended: tuple[Amendment, ...]) -> str:
+def _layers(plan: Plan) -> str:
     """Packages beyond the environment, by experiment, as comments of the published lock."""
     return "".join(
         f"# {experiment.id} only: {one.split()[0]}\n"
         for experiment in plan.experiments
-        for one in in_force(plan, amended, experiment.id).requirements
+        for one in experiment.requirements
         if " " in one
     )
 

@@ -27,7 +27,6 @@ def put(context: Context, purpose: str, question: str, meanwhile: str, changes: 
         answered = _answered(context, f"{id}: {question}", meanwhile if changes == "nothing" else "")
         outcome = "answered" if answered else "deferred" if changes == "nothing" else "refused"
         paused = time.monotonic() - began
-        context.budget.pause(paused)
         told = {"id": id, "purpose": purpose, "question": question, "meanwhile": meanwhile, "changes": changes}
         context.emit("question", **told, outcome=outcome, digest=digest, paused=paused)
     known = next(one for one in context.state.questions if one.id == id)

@@ -36,6 +36,10 @@ class ProposedAmendment(BaseModel):
     reason: str = Field(min_length=1, max_length=2000)
     again: bool = False
 
+    @property
+    def made(self) -> Amendment:
+        return Amendment(**dict(self), by="planner")
+
 
 class Review(BaseModel):
     """Structured answer to the review prompt."""
@@ -72,9 +76,7 @@ def review(context: Context, plan: Plan, experiment: Experiment, ledger: Ledger)
     except ModelError as error:
         context.emit("note", text=f"The planner did not review {experiment.id}: {error.what}")
         return False
-    made = [
-        Amendment(**one.model_dump(exclude={"changes"}), changes=one.changes, by="planner") for one in found.amendments
-    ]
+    made = [one.made for one in found.amendments]
     context.emit(
         "plan.reviewed",
         experiment=experiment.id,
@@ -97,8 +99,7 @@ def _check(answer: Review, plan: Plan, before: tuple[Amendment, ...], still_open
             raise PlanError(f"{one.experiment!r} cannot be amended so; open are: {names}.")
         if one.changes.resources or one.changes.requirements:
             raise PlanError("Resources are asked for while an experiment is built, not here.")
-        made = Amendment(**one.model_dump(exclude={"changes"}), changes=one.changes, by="planner")
-        in_force(plan, (*before, made), one.experiment)
+        in_force(plan, (*before, one.made), one.experiment)
 
 
 def _prompt(
@@ -132,11 +133,12 @@ def _prompt(
         "iterations": f"{state.iterations} of {limits.iterations}",
         "may_be_tried_again": may_again,
     }
-    left = [in_force(plan, amendments(context), one.id) for one in still_open]
+    made = amendments(context)
+    asked_about = ([experiment] if may_again else []) + still_open
     shown = [
         one.model_dump(mode="json", include={"id", "title", "settings", "memory_mb", "timeout_seconds"})
         | {"variants": [variant.model_dump(mode="json") for variant in one.variants]}
-        for one in ([in_force(plan, amendments(context), experiment.id)] if may_again else []) + left
+        for one in (in_force(plan, made, each.id) for each in asked_about)
     ]
     latest = state.notes[-most:] if most else ()
     notes = fenced("notes", "\n".join(latest)) if latest else ""

@@ -49,7 +49,6 @@ class Steering:
         while self._paused and not context.stop.wait(_LOOK):
             self._follow(context)
         if (seconds := time.monotonic() - began) > _LOOK:
-            context.budget.pause(seconds)
             context.emit("note", text=f"The run was paused for {seconds:.0f} s.", paused=seconds)
 
     def words(self, context: Context, purpose: str) -> list[str]:

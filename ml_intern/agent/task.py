@@ -96,8 +96,6 @@ def problem_of(claim: Claim, test: ClaimTest) -> str:
         values |= {1 - value for value in values if 0 < value < 1}
     if not any(abs(value - target) <= 1e-9 * max(1.0, abs(value)) for value in values):
         return f"its target {target:g} is none of the numbers in the quote: {', '.join(found) or 'there is none'}"
-    if name in OUTSIDE and test.higher_is_better:
-        return f"less {name} is better"
     if is_metric(name) and test.higher_is_better != higher_is_better(name):
         return f"of {name}, {'higher' if higher_is_better(name) else 'lower'} is better"
     best = ceiling(name) if is_metric(name) else None

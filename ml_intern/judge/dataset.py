@@ -57,8 +57,9 @@ class Dataset:
 
     def prepared(self) -> Prepared:
         """Runs data.py once for each version of it and its settings; again where it was broken off."""
-        folder = self._made_in(self._key())
-        if (known := self._known()) is not None:
+        key = self._key()  # before it runs: a script that is changed meanwhile made nothing of this
+        folder = self._made_in(key)
+        if (known := self._known(key)) is not None:
             return known
         spec = self._making(folder)
         journal.forget(spec.journal)  # of a harness that is gone: it may still be writing
@@ -67,20 +68,19 @@ class Dataset:
         table = read_table(folder / TABLE)
         digest = table_hash(table)
         mark_whole(folder, digest)
-        return self._keep(table, digest)
+        return self._keep(key, table, digest)
 
-    def _known(self) -> Prepared | None:
-        """What is there already, with data.py as it is now."""
-        key = self._key()
+    def _known(self, key: str) -> Prepared | None:
+        """What is there already, of this data.py and its settings."""
         if self._prepared is not None and self._prepared[0] == key:
             return self._prepared[1]
         folder = self._made_in(key)
         found = whole_table(folder, self._log(folder), self._used)
-        return None if found is None else self._keep(*found)
+        return None if found is None else self._keep(key, *found)
 
-    def _keep(self, table: Any, digest: str) -> Prepared:
+    def _keep(self, key: str, table: Any, digest: str) -> Prepared:
         prepared = Prepared(table, digest, Baselines(table, self._experiment.data))
-        self._prepared = (self._key(), prepared)
+        self._prepared = (key, prepared)
         return prepared
 
     def _key(self) -> str:
@@ -167,7 +167,7 @@ class Dataset:
 
     def laid_out(self, seed: int) -> Path | None:
         """The same folder where it is there already, with data.py as it is now; nothing is made."""
-        if (known := self._known()) is None:
+        if (known := self._known(self._key())) is None:
             return None
         view = self._view(seed, known)
         return view if _is_laid_out(view) else None

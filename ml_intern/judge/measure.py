@@ -34,7 +34,7 @@ from ml_intern.judge.steps import (
     training,
 )
 from ml_intern.judge.tables import file_hash, save_lines
-from ml_intern.judge.weights import count_parameters, hash_of, tensor_digests
+from ml_intern.judge.weights import count_parameters, hash_of, tensor_digests, tensors_of
 from ml_intern.run import journal
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.spec import RunResult, RunSpec
@@ -64,7 +64,7 @@ def measure(job: Job, compute: Compute, stop: threading.Event) -> Evidence:
         found.append(Guard(name="resumed", message=message, fatal=False))
     else:  # its clock and its steps began before
         found += guards.too_fast(log, trained.wall_seconds)
-    if tensor_digests(job.folder / "out" / "model.safetensors") is None:
+    if tensors_of(job.folder / "out" / "model.safetensors") is None:
         what = "train.py wrote no model.safetensors, or one that cannot be read"
         found.append(Guard(name="no weights", message=what, fatal=False))
         return _evidence(job, compute, log, trained, results, found, "invalid", what)

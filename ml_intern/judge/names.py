@@ -27,6 +27,7 @@ from ml_intern.judge.weights import tensors_hash
 from ml_intern.plan.plan import Experiment
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.spec import RunResult
+from ml_intern.session.disk import write_whole
 
 _TRAININGS = 2  # besides a smoke run that was made anyway
 _NOISE = 10  # times what two trainings under one name are apart
@@ -113,9 +114,7 @@ def remembered(path: Path) -> NamesCheck | None:
 
 
 def keep(check: NamesCheck, path: Path) -> NamesCheck:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".part").write_text(check.model_dump_json())
-    path.with_suffix(".part").rename(path)
+    write_whole(path, check.model_dump_json())
     return check
 
 
@@ -132,15 +131,18 @@ def exchanged(job: Job, known: Trained | None, compute: Compute, stop: threading
     if odd := [one for one in others if not one.ok]:
         failed = odd[0].result is not None and odd[0].result.outcome in ("ok", "failed")
         return NamesCheck(outcome="differ" if failed else "unknown", detail=_ended(odd[0]), **checked)
-    own = first.left()
-    different = [one for one in others if one.left() != own]
+    own, left = first.left(), {one.variant: one.left() for one in others}
+    different = [one for one in others if left[one.variant] != own]
     if not different:
         return NamesCheck(outcome="same", **checked)
     # What is another one each time (a date, a path, a training that does not repeat) says nothing of the name.
     again = _train(job, job.variant, "again", compute, stop)
     steady = own.items() & again.left().items() if again.ok else own.items()
+    names_repeat = again.ok and again.left().keys() == own.keys()
     for one in different:
-        if changed := sorted(name for name, digest in steady if one.left().get(name) != digest):
+        theirs = left[one.variant]
+        added = theirs.keys() - own.keys() if names_repeat else set()
+        if changed := sorted(added | {name for name, digest in steady if theirs.get(name) != digest}):
             detail = f"under the name {one.variant} another {', '.join(changed)[:300]} came out"
             return NamesCheck(outcome="differ", detail=detail, **checked)
     if "model.safetensors" in dict(steady):

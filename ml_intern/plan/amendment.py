@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml_intern.errors import PlanError
+from ml_intern.plan.mistakes import mistakes
 from ml_intern.plan.plan import Experiment, Plan, StartingModel
 from ml_intern.run.resources.resource import Resource
 
@@ -96,7 +97,7 @@ def amended(experiment: Experiment, changes: Changes, approved: Experiment) -> E
     try:
         return Experiment.model_validate(data)
     except ValidationError as error:
-        raise PlanError(f"The amendment of {experiment.id} does not fit.", str(error.errors()[0]["msg"])) from None
+        raise PlanError(f"The amendment of {experiment.id} does not fit.", mistakes(error)[0].words) from None
 
 
 def _new(wanted: Iterable[Any], there: Iterable[Any]) -> list[Any]:

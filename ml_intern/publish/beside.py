@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+from ml_intern.session.copies import copy_file
 
 MOST_BYTES = 500_000_000
 MOST_FILES = 1_000
@@ -32,7 +33,7 @@ def copy_beside(source: Path, out: Path, most_bytes: int = MOST_BYTES) -> tuple[
             continue
         left -= size
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, out / name)
+        copy_file(path, out / name)
     return tuple(too_large)
 
 

@@ -157,8 +157,9 @@ class _Watch:
                     self.unseen_disk = held.disk
                     self.own_files = self.command.own_files()
                     # What is mapped and held is counted twice here; only the close look decides.
-                    self.peak_mb = max(self.peak_mb, resident_mb(members))
-                    self.suspect_mb = resident_mb(members) + held.memory / 2**20
+                    resident = resident_mb(members)
+                    self.peak_mb = max(self.peak_mb, resident)
+                    self.suspect_mb = resident + held.memory / 2**20
                     folders.look(now)
                     self.hidden = self._hides(held, members, folders)
                 if self.outcome is None and (reason := self._reason_to_kill(now, folders)):

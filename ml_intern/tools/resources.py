@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml_intern.errors import InputError
 from ml_intern.plan.amendment import Changes
+from ml_intern.plan.mistakes import mistakes
 from ml_intern.run.resources import packages
 from ml_intern.run.resources.resource import Resource
 from ml_intern.tools.bench import Bench, Desk
@@ -60,7 +61,7 @@ def _wanted(desk: Desk, given: _Wish) -> Changes:
         try:
             wanted = Resource(name=name, kind=given.kind, id=given.id, revision=given.revision, files=given.files)
         except ValidationError as error:
-            raise InputError("Nothing can be had under this id.", error.errors()[0]["msg"]) from None
+            raise InputError("Nothing can be had under this id.", mistakes(error)[0].words) from None
         return Changes(resources=(desk.pinned(wanted),))
     if not packages.is_exact(given.id):
         raise InputError(f"{given.id!r} is not exact.", next="Give name==version.")

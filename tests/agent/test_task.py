@@ -47,7 +47,7 @@ def test_a_target_may_be_what_the_person_wrote(quote: str, target: float, metric
         ("as good as it gets", {"target": 0.5}, "there is none"),
         ("at least 90 % accuracy", {"target": 0.9, "higher_is_better": False}, "higher is better"),
         ("an mse of 0.1", {"target": 0.1, "metric": {"name": "mse"}}, "lower is better"),
-        ("10k parameters", {"target": 10_000, "metric": {"name": "parameters"}}, "less parameters is better"),
+        ("10k parameters", {"target": 10_000, "metric": {"name": "parameters"}}, "lower is better"),
         ("90 % accuracy", {"target": 0.9, "metric": {"name": "accuracy", "rows": "train"}}, "rows that training sees"),
         ("at least 90 % accuracy", {"kind": "direction"}, "tested by kind threshold, not direction"),
     ],

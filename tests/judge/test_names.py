@@ -58,8 +58,10 @@ def test_an_honest_experiment_passes_and_says_so_in_its_evidence(tmp_path: Path)
         ('json.loads((here / "settings.json").read_text())["variants"][args.variant]["features"]',
          '{"zebra": 6, "okapi": 1}[args.variant]'),
         ('{"features": features}', '{"features": features, "name": args.variant}'),
+        ('{"features": features}',
+         '{"features": features, **(args.variant != "zebra" and (args.out / "s").write_text("1") and {} or {})}'),
     ],
-    ids=["trains longer", "seeds by name", "knows the settings", "tells predict.py"],
+    ids=["trains longer", "seeds by name", "knows the settings", "tells predict.py", "leaves a file more"],
 )  # fmt: skip
 def test_whatever_a_script_does_by_name_is_seen_and_nothing_is_finished(tmp_path: Path, old: str, new: str) -> None:
     workshop = Workshop(tmp_path, training(old, new))
