@@ -87,7 +87,7 @@ def test_no_network_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_paper_that_fits_no_recipe_says_what_was_read_and_names_model(tmp_path: Path) -> None:
     paper = tmp_path / "paper.tex"
     paper.write_text(
-        "\\documentclass{article}\\title{On Sheep}\begin{document}\\section{Wool}Sheep have wool.\\end{document}"
+        "\\documentclass{article}\\title{On Sheep}\\begin{document}\\section{Wool}Sheep have wool.\\end{document}"
     )
     done = ml_intern("run", "--paper", str(paper), "--yes", home=tmp_path / "home")
     assert done.returncode == 2

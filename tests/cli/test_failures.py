@@ -158,7 +158,7 @@ def test_verdicts_that_nobody_reads_leave_how_the_run_ended_as_it_is(
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as broken:
-        console = Console(file=broken)
+        console = Console(file=broken, highlight=False)
         monkeypatch.setattr(common, "_show_outcome", lambda _, console: console.print("x" * 100_000))
         common._show_end(SessionFolder(tmp_path), "live", console)
         monkeypatch.setattr(sys, "stdout", broken)

@@ -18,7 +18,7 @@ CUT = Answer(text="Hello world, and so on.", ends_after=4)
     [
         (CUT, True),
         (Answer(text="Hello world", breaks_after=2), True),
-        (Answer(text="Hello world", delay=1.0), True),
+        (Answer(text="Hello world", delay=3.0), True),
         (Answer(status=429, text="slow down"), False),
         (Answer(status=503, text="overloaded"), False),
     ],
@@ -27,7 +27,7 @@ CUT = Answer(text="Hello world, and so on.", ends_after=4)
 def test_a_try_that_may_have_been_paid_for_is_unclear_and_one_that_was_turned_away_is_not(
     answer: Answer, unclear: bool
 ) -> None:
-    with talking(answer, Answer(text="Yes."), timeout_seconds=0.3, **PRICED) as talk:
+    with talking(answer, Answer(text="Yes."), timeout_seconds=1.0, **PRICED) as talk:
         reply = talk.model.complete(PLAIN)
     (lost,) = talk.lost
     assert (lost.unclear, lost.usage.input_tokens, lost.usage.cost_usd) == (unclear, 0, 0.0)
