@@ -140,7 +140,9 @@ class Terminal:
 
     def waits_for(self, text: str, seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
-        while text not in self.seen and time.monotonic() < deadline and self.process.poll() is None:
+        while text not in self.seen and time.monotonic() < deadline:
+            if self.process.poll() is not None:  # what it wrote last may not be gathered yet
+                deadline = min(deadline, time.monotonic() + 2)
             time.sleep(0.05)
         assert text in self.seen
 
