@@ -50,7 +50,7 @@ def _read(compute: Compute, folder: Path, stop: threading.Event, data: bytes, so
         log=folder / "read.log",
         reads=(Path(ml_intern.__file__).parent, folder / "in"),
         writes=(folder / "out",),
-        warm=False,
+        warm=None,
         limits=_LIMITS,
     )
     result = compute.execute(spec, stop)

@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, get_args
@@ -133,7 +132,7 @@ def carry_out(
     models = {name: opened_model(name) for name in dict.fromkeys(names.values()) if name}
     fresh = folder is None
     folder = folder or SessionStore(config.sessions).create()
-    compute = LocalCompute(replace(sandbox, warm=settings.get("warm_start", True)), settings["jobs"])
+    compute = LocalCompute(sandbox, settings["jobs"], warm=settings.get("warm_start", True))
     compute.warm_up()
     known = redactor(config)
     with EventLog(folder.log, lambda data: known.data(data)[0], there=not fresh) as log, contextlib.closing(compute):

@@ -115,8 +115,8 @@ def _attacks(home: Path) -> None:
             _line(kind, f"cannot be used: {examined.problem}")
             continue
         typer.echo(f"{kind}, tier {examined.tier}{', warm start' if warm else ''}:")
-        with Stage() as stage, contextlib.closing(LocalCompute(Choice(kind, home, warm), 1)) as compute:
-            compute.warm_up(wait=True)
+        with Stage() as stage, contextlib.closing(LocalCompute(Choice(kind, home), 1, warm=warm)) as compute:
+            compute.warm_up("torch")
             for case in CASES:
                 if kind in case.uncovered:
                     typer.echo(f"  {case.number:>3}  not covered  {case.name} ({case.uncovered[kind]})")

@@ -25,7 +25,7 @@ from ml_intern.judge.rounding import WAYS, rounded
 from ml_intern.judge.tables import write_table
 from ml_intern.plan.plan import AuditedMetric, Experiment
 from ml_intern.run.compute.base import Compute
-from ml_intern.run.sandbox.warm import names_libraries
+from ml_intern.run.sandbox.warm import libraries_of
 from ml_intern.run.spec import Limits, RunSpec
 
 EVALUATOR = "evaluate.py"
@@ -174,7 +174,7 @@ class Auditor:
             log=folder / "evaluate.log",
             reads=(self._scripts, inside),
             writes=(folder / "out",),
-            warm=names_libraries(self._scripts),
+            warm=libraries_of(self._scripts),
             limits=Limits(seconds=self._experiment.timeout_seconds, memory_mb=self._experiment.memory_mb),
         )
         result = self._compute.execute(spec, self._stop)

@@ -22,7 +22,7 @@ from ml_intern.run import journal
 from ml_intern.run.compute.base import Compute
 from ml_intern.run.network.hosts import hub_variables
 from ml_intern.run.resources.broker import Provided
-from ml_intern.run.sandbox.warm import names_libraries
+from ml_intern.run.sandbox.warm import libraries_of
 from ml_intern.run.spec import Limits, RunSpec
 
 
@@ -106,7 +106,7 @@ class Dataset:
             reads=(self._scripts, *self._provided.reads, *self._provided.data_reads),
             writes=(raw, out),
             environment=self._provided.environment | hub_variables(self._experiment.hosts),
-            warm=names_libraries(self._scripts),
+            warm=libraries_of(self._scripts),
             proxy=self._proxy(),
             limits=Limits(seconds=self._experiment.timeout_seconds, memory_mb=self._experiment.memory_mb),
         )

@@ -19,8 +19,8 @@ from ml_intern.judge.tables import write_table
 from ml_intern.plan.plan import Experiment
 from ml_intern.run.network.hosts import hub_variables
 from ml_intern.run.resources.broker import Provided
-from ml_intern.run.sandbox.warm import names_libraries
-from ml_intern.run.spec import Limits, RunSpec
+from ml_intern.run.sandbox.warm import libraries_of
+from ml_intern.run.spec import Libraries, Limits, RunSpec
 from ml_intern.session.copies import copy_file
 
 
@@ -57,7 +57,7 @@ def training(job: Job) -> RunSpec:
         lists=tuple(own_folders(job.experiment)),
         writes=(out,),
         environment=job.provided.environment | hub_variables(job.experiment.hosts),
-        warm=_may_be_warm(job),
+        warm=_fork_of(job),
         proxy=job.proxy,
         inputs=_hash_of_inputs(job),
         gpu=True,
@@ -140,7 +140,7 @@ def prediction(job: Job, rows: Sequence[int]) -> RunSpec:
         log=job.folder / "predict.log",
         reads=(folder / "model", folder / "inputs", *(() if own else job.provided.reads)),
         writes=(folder,),
-        warm=own or names_libraries(job.scripts),
+        warm="transformers" if own else libraries_of(job.scripts),
         environment={} if own else job.provided.environment,
         gpu=True,
         limits=_limits(job.experiment),
@@ -152,10 +152,10 @@ def _copy(source: str, target: str) -> None:
     shutil.copymode(source, target)
 
 
-def _may_be_warm(job: Job) -> bool:
-    """Not where the training process itself is measured: a fork has memory and imports that were there before."""
+def _fork_of(job: Job) -> Libraries | None:
+    """None where the training process itself is measured: a fork has memory and imports that were there before."""
     measured = any(metric.name in ("wall_seconds", "peak_memory_mb") for metric in job.experiment.all_metrics)
-    return not measured and names_libraries(job.scripts)
+    return None if measured else libraries_of(job.scripts)
 
 
 def _limits(experiment: Experiment) -> Limits:

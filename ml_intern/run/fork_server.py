@@ -151,8 +151,8 @@ def main(open_sandbox: Callable[[str], Sandbox]) -> None:
         sandbox = open_sandbox(sys.argv[2])
     except RunError as error:
         sys.exit(str(error))
-    if getattr(sandbox, "warm", False):
-        import_libraries()
+    if libraries := getattr(sandbox, "warm", None):
+        import_libraries(libraries)
     serve(requests, sandbox)
 
 

@@ -29,6 +29,9 @@ class Limits(BaseModel):
     open_files: int = 4096
 
 
+Libraries = Literal["torch", "transformers"]  # that a process has imported; the second is with the first
+
+
 class RunSpec(BaseModel):
     """One script to run: `script` with `arguments` in working directory `cwd` (made where it is missing).
 
@@ -38,7 +41,7 @@ class RunSpec(BaseModel):
     it is changed there, but finds it out, and the run has failed. `lists`: folders of which some files are among
     `reads`, and whose names it may list. `environment`: variables beside the clean ones.
     `proxy`: a unix socket through which it reaches the hosts that it may; None: no network. `gpu`: whether it may use
-    the machine's GPUs, if there are any. `warm`: whether it may be a fork of a process that has imported libraries; not
+    the machine's GPUs, if there are any. `warm`: of a process with which libraries it may be a fork; None: of none, as
     where its memory or time are what is measured. `inputs`: a hash of what it reads; after a crash of the harness a run
     is taken over only where there is one, and it is the same. A run without one ends with its harness.
     """
@@ -57,7 +60,7 @@ class RunSpec(BaseModel):
     environment: dict[str, str] = {}
     proxy: Path | None = None
     gpu: bool = False
-    warm: bool = True
+    warm: Libraries | None = "torch"
     inputs: str = ""
     limits: Limits = Limits()
 

@@ -141,7 +141,7 @@ class Commands:
             reads=(source.parent, *sight.reads, self.own_folder(id).parent, *([self.scratch] if background else [])),
             lists=sight.lists,
             environment=self._variables(sight.scripts, sight.data, sight.environment),
-            warm=False,
+            warm=None,
             inputs=f"job {id}" if background else "",
             gpu=True,
             limits=sight.limits.model_copy(update=limits),

@@ -11,12 +11,14 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import get_args
 
 from ml_intern.run.compute.local import LocalCompute
 from ml_intern.run.sandbox.choice import KINDS, Choice
 from ml_intern.run.sandbox.environment import clean_environment
+from ml_intern.run.sandbox.warm import libraries_of
 from ml_intern.run.selfcheck import examine
-from ml_intern.run.spec import RunSpec
+from ml_intern.run.spec import Libraries, RunSpec
 
 ROUNDS = 60
 SCRIPT = "print('done')\n"
@@ -28,7 +30,12 @@ def spec_in(folder: Path, script: str = SCRIPT) -> RunSpec:
     (folder / "script" / "run.py").write_text(script)
     (folder / "cwd").mkdir()
     return RunSpec(
-        run_id="bench", script=folder / "script" / "run.py", arguments=(), cwd=folder / "cwd", log=folder / "run.log"
+        run_id="bench",
+        script=folder / "script" / "run.py",
+        arguments=(),
+        cwd=folder / "cwd",
+        log=folder / "run.log",
+        warm=libraries_of(folder / "script"),
     )
 
 
@@ -74,10 +81,11 @@ if __name__ == "__main__":
         for name, taken in times.items():
             print(f"{name:<11} {shown(taken)}, {statistics.median(taken) - base:+5.1f} ms")
         if works["bubblewrap"]:
-            warm = LocalCompute(Choice("bubblewrap", root / "home", warm=True), 1)
-            started = time.perf_counter()
-            warm.warm_up(wait=True)
-            print(f"warm start: ready after {time.perf_counter() - started:.1f} s")
+            warm = LocalCompute(Choice("bubblewrap", root / "home"), 1, warm=True)
+            for libraries in get_args(Libraries):
+                started = time.perf_counter()
+                warm.warm_up(libraries)
+                print(f"warm start with {libraries}: ready after {time.perf_counter() - started:.1f} s")
             for turn, (name, script) in enumerate(LIBRARIES.items()):
                 cold = [inside(computes["bubblewrap"], root / f"cold-{turn}-{n}", script) for n in range(5)]
                 fork = [inside(warm, root / f"warm-{turn}-{n}", script) for n in range(5)]

@@ -1,7 +1,6 @@
 """`ml-intern doctor`: what it says of each sandbox, and how it ends where an attack was not held."""
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,10 +48,10 @@ def test_each_sandbox_has_its_attempts_and_the_choice_its_reason(
 
 
 class _Compute:
-    def __init__(self, choice: Choice, slots: int) -> None:
+    def __init__(self, choice: Choice, slots: int, *, warm: bool) -> None:
         self.kind = choice.kind
 
-    def warm_up(self, *, wait: bool) -> None:
+    def warm_up(self, wait: str) -> None:
         pass
 
     def close(self) -> None:
@@ -83,7 +82,7 @@ def test_a_real_attack_is_played_on_a_real_sandbox(monkeypatch: pytest.MonkeyPat
     require("bubblewrap")
     monkeypatch.setattr("ml_intern.run.attacks.case.CASES", CASES[:2])
     cold = local.LocalCompute
-    monkeypatch.setattr(local, "LocalCompute", lambda choice, slots: cold(replace(choice, warm=False), slots))
+    monkeypatch.setattr(local, "LocalCompute", lambda choice, slots, warm: cold(choice, slots))
     tmp_path.chmod(0o755)
     done = said(tmp_path, "--attacks")
     assert done.exit_code == 0, done.output

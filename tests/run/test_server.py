@@ -9,7 +9,8 @@ import pytest
 from ml_intern.run.compute.local import LocalCompute
 from ml_intern.run.compute.server import Server
 from ml_intern.run.sandbox.choice import Choice
-from ml_intern.run.sandbox.warm import LIBRARIES
+from ml_intern.run.sandbox.warm import LIBRARIES, libraries_of
+from ml_intern.run.spec import RunSpec
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows what a process was started with")
@@ -27,16 +28,64 @@ def test_the_persons_folders_and_services_are_not_among_it(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("how", ["raise RuntimeError('numpy.dtype size changed')", "import os; os._exit(3)"])
 def test_a_broken_library_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str) -> None:
-    for name in LIBRARIES:
+    for name in LIBRARIES["transformers"]:
         package = tmp_path / "broken" / name.split(".")[0]
         package.mkdir(parents=True, exist_ok=True)
         (package / "__init__.py").write_text(how)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'broken'}:{Path.cwd()}")
-    compute = LocalCompute(Choice("none", tmp_path / "home", warm=True))
-    compute._warm = server = Server(Choice("none", tmp_path / "home", warm=True), "tests.support.importing")
+    compute = LocalCompute(Choice("none", tmp_path / "home"))
+    compute._warm["torch"] = server = Server(Choice("none", tmp_path / "home"), "tests.support.importing")
     with contextlib.closing(compute):
-        waiting = threading.Thread(target=lambda: compute.warm_up(wait=True), daemon=True)
+        waiting = threading.Thread(target=lambda: compute.warm_up("torch"), daemon=True)
         waiting.start()
         waiting.join(30)
         assert not waiting.is_alive()
         assert server.is_ready() == ("raise" in how)
+
+
+class _Warm(Server):
+    """Says at once that it is ready, and notes what it is sent; runs nothing."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(Choice("none", tmp_path / "home"))
+        self.sent: list[bytes] = []
+
+    def is_ready(self) -> bool:
+        return True
+
+    def send(self, request: bytes, answer: int) -> None:
+        self.sent.append(request)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "forked_with"),
+    [
+        ({"train.py": "import torch\n"}, ["torch"]),
+        (
+            {"data.py": "import json\n", "train.py": "import torch, transformers\n"},
+            ["transformers"],
+        ),
+        ({"train.py": "import sklearn\n"}, []),
+        ({"notes.txt": "import torch\n"}, []),
+    ],
+)
+def test_a_script_is_a_fork_of_a_process_with_what_its_folder_imports_and_no_more(
+    tmp_path: Path, scripts: dict[str, str], forked_with: list[str]
+) -> None:
+    for name, text in ({"x.py": "print('ran')\n"} | scripts).items():
+        (tmp_path / name).write_text(text)
+    log, libraries = tmp_path / "log.txt", libraries_of(tmp_path)
+    spec = RunSpec(run_id="r", script=tmp_path / "x.py", arguments=(), cwd=tmp_path, log=log, warm=libraries)
+    compute = LocalCompute(Choice("none", tmp_path / "home"))
+    warm = {name: _Warm(tmp_path) for name in LIBRARIES}
+    compute._warm.update(warm)
+    with contextlib.closing(compute):
+        outcome = compute.execute(spec, threading.Event()).outcome
+    assert [name for name, server in warm.items() if server.sent] == forked_with
+    assert (outcome == "ok") == (not forked_with), "else a process of its own runs it"
+
+
+def test_only_scripts_in_bubblewrap_are_forks_and_only_where_a_person_wants_it(tmp_path: Path) -> None:
+    assert set(LocalCompute(Choice("bubblewrap", tmp_path), warm=True)._warm) == {"torch", "transformers"}
+    assert not LocalCompute(Choice("bubblewrap", tmp_path))._warm
+    assert not LocalCompute(Choice("landlock", tmp_path), warm=True)._warm

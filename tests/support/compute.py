@@ -22,7 +22,7 @@ class Shared(LocalCompute):
     """Uses the processes of another one; may have another number of slots."""
 
     def __init__(self, kind: str, slots: int | None = None) -> None:
-        super().__init__(chosen(kind), slots)
+        super().__init__(chosen(kind), slots, warm=kind == WARM)
         started = _started(kind)
         self._server, self._warm, self._lock = started._server, started._warm, started._lock
 
@@ -33,18 +33,18 @@ def shared_compute(kind: str = FORKED, slots: int | None = None) -> LocalCompute
 
 @functools.cache
 def _started(kind: str) -> LocalCompute:
-    made = LocalCompute(chosen(kind))
+    made = LocalCompute(chosen(kind), warm=kind == WARM)
     if kind in (FORKED, FORKED_WARM):
         made._server = Server(chosen(kind), "tests.support.forked")
     if kind == WARM:
-        made.warm_up(wait=True)
+        made.warm_up("torch")
     return made
 
 
 @functools.cache
 def chosen(kind: str) -> Choice:
     real = {WARM: "bubblewrap", FORKED: "none", FORKED_WARM: "none"}.get(kind, kind)
-    return Choice(real, Path(tempfile.gettempdir()), warm=kind in (WARM, FORKED_WARM))
+    return Choice(real, Path(tempfile.gettempdir()), warm="transformers" if kind == FORKED_WARM else None)
 
 
 @functools.cache

@@ -71,8 +71,8 @@ def main() -> None:
     os.environ.update(import_environment())  # libraries fix their threads when they are imported
     for name in _LIBRARIES:
         importlib.import_module(name)
-    if json.loads(sys.argv[2])["warm"]:
-        warm.import_libraries()
+    if libraries := json.loads(sys.argv[2])["warm"]:
+        warm.import_libraries(libraries)
     fork_server.main(lambda _: ForkedSandbox())
 
 

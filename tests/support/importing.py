@@ -6,5 +6,5 @@ from typing import Any
 from ml_intern.run import fork_server
 
 if __name__ == "__main__":
-    sandbox: Any = SimpleNamespace(warm=True)
+    sandbox: Any = SimpleNamespace(warm="transformers")
     fork_server.main(lambda spelled: sandbox)

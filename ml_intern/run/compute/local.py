@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from ml_intern.errors import RunError
 from ml_intern.run import journal
@@ -19,7 +20,7 @@ from ml_intern.run.compute.server import Server
 from ml_intern.run.sandbox.choice import Choice
 from ml_intern.run.sandbox.roots import gpu_count
 from ml_intern.run.sandbox.warm import is_fit
-from ml_intern.run.spec import RunResult, RunSpec
+from ml_intern.run.spec import Libraries, RunResult, RunSpec
 
 _LOOK_EVERY = 0.1  # seconds between two looks at `stop`, which is no descriptor
 
@@ -33,14 +34,16 @@ def usable_cores() -> int:
 
 class LocalCompute:
     """Has each spec supervised by a process of its own. The first `execute` (or `warm_up`) starts the process that they
-    are forked from; where the choice says so, the first script that may be warm starts a second one, which takes over
-    once it has imported what scripts import. `close` ends both, not what they forked."""
+    are forked from; with `warm` the first script that names torch (or transformers) starts another one, which takes
+    over once it has imported it. `close` ends them, not what they forked."""
 
-    def __init__(self, sandbox: Choice, slots: int | None = None) -> None:
+    def __init__(self, sandbox: Choice, slots: int | None = None, *, warm: bool = False) -> None:
         self._sandbox = sandbox
         self._slots = slots or usable_cores()
-        self._server = Server(replace(sandbox, warm=False))
-        self._warm = Server(sandbox) if sandbox.warm and sandbox.kind == "bubblewrap" else None
+        self._server = Server(sandbox)
+        self._warm: dict[Libraries, Server] = {}
+        if warm and sandbox.kind == "bubblewrap":
+            self._warm = {name: Server(replace(sandbox, warm=name)) for name in get_args(Libraries)}
         self._lock = threading.Lock()
 
     @property
@@ -81,26 +84,28 @@ class LocalCompute:
         finally:
             os.close(reader)
 
-    def warm_up(self, *, wait: bool = False) -> None:
-        """Starts what the first run would have to wait for; `wait`: until libraries are imported, too, or the process
-        that imports them has died of it: then scripts import them themselves."""
+    def warm_up(self, wait: Libraries | None = None) -> None:
+        """Starts what the first run would have to wait for; `wait`: until these libraries are imported, too, or the
+        process that imports them has died of it: then scripts import them themselves."""
         with self._lock:
             self._server.start()
-            while wait and self._warm is not None and not (self._warm.is_ready() or self._warm.has_died()):
+            warm = self._warm.get(wait) if wait else None
+            while warm is not None and not (warm.is_ready() or warm.has_died()):
                 time.sleep(_LOOK_EVERY)
 
     def close(self) -> None:
         """Ends the processes that supervisors are forked from."""
         with self._lock:
-            for server in filter(None, (self._server, self._warm)):
+            for server in (self._server, *self._warm.values()):
                 server.close()
 
     def _ask(self, spec: RunSpec, answer: int) -> None:
         request = spec.model_dump_json().encode()
         with self._lock:
-            if self._warm is not None and spec.warm and is_fit(spec) and self._warm.is_ready():
+            warm = self._warm.get(spec.warm) if spec.warm is not None and is_fit(spec) else None
+            if warm is not None and warm.is_ready():
                 with contextlib.suppress(OSError):
-                    return self._warm.send(request, answer)
+                    return warm.send(request, answer)
             try:
                 self._server.send(request, answer)
             except OSError:  # it was killed: the next one is as good

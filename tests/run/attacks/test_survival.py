@@ -23,8 +23,8 @@ import sys, threading
 from ml_intern.run.compute.local import LocalCompute
 from ml_intern.run.spec import RunSpec
 from tests.support.compute import chosen
-compute = LocalCompute(chosen(sys.argv[1]), 1)
-compute.warm_up(wait=True)
+compute = LocalCompute(chosen(sys.argv[1]), 1, warm=sys.argv[1] == 'warm')
+compute.warm_up("torch")
 print(compute.execute(RunSpec.model_validate_json(sys.argv[2]), threading.Event()).outcome)
 """
 
