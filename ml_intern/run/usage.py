@@ -71,16 +71,25 @@ def _searched_descendants(pid: int) -> list[int]:
         return []
 
 
-def _living() -> list[int]:
-    return [child for child in descendants(os.getpid()) if not _has_ended(child)]
+def _living(ended: set[int]) -> list[int]:
+    """Who lives below this process. Who has ended is added to `ended`; one of whom that was not known may have ended
+    between two glances, when its children had not yet come to this process and were not seen: then all is looked at
+    again."""
+    while True:
+        found = descendants(os.getpid())
+        living = [child for child in found if not _has_ended(child)]
+        if living or ended.issuperset(found):
+            return living
+        ended.update(found)
 
 
 def end_descendants(reap: Callable[[], object]) -> None:
-    """Ends everything below this process; waits until it has ended, but not for what hangs in the kernel. `reap` is
-    called again and again and waits for children that have ended: the first process of a sandbox ends only when nobody
-    in it is left, not even as a zombie that has come to this process."""
+    """Ends everything below this process, to which orphans come; waits until it has ended, but not for what hangs in
+    the kernel. `reap` is called again and again and waits for children that have ended: the first process of a sandbox
+    ends only when nobody in it is left, not even as a zombie that has come to this process."""
     deadline = time.monotonic() + _KILL_SECONDS
-    while members := _living():
+    ended: set[int] = set()
+    while members := _living(ended):
         if time.monotonic() > deadline:
             return
         # Who forks and ends faster than one can look is stopped first: what is stopped forks no more.
@@ -89,7 +98,7 @@ def end_descendants(reap: Callable[[], object]) -> None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(child, number)
             # A zombie does not count: its parent may be stopped now, and will not wait for it.
-            if number == signal.SIGSTOP and set(_living()) - set(members):
+            if number == signal.SIGSTOP and set(_living(ended)) - set(members):
                 break
         reap()
         time.sleep(0.001)
@@ -99,7 +108,9 @@ def _has_ended(pid: int) -> bool:
     import psutil
 
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        # One whose first thread alone has ended looks like a zombie, and works on.
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.Error:
         return True
 
