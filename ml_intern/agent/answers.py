@@ -12,13 +12,10 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ml_intern.llm.nearly_json import mended_json
-from ml_intern.plan.mistakes import OWN, Mistake, mistakes
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
 _LOOKED_AT = 200  # braces
-_SHOWN = 100  # characters of a wrong value
-_PLAINER = {"missing": "this is missing", "extra_forbidden": "there is no such field"}
 _OPENS = re.compile(r"\{\s*[\"}]")  # as objects do; `{x}` of a text does not
 _BRACE = re.compile(r"[{}]")
 _OUTSIDE_STRINGS = re.compile(r'[{}]|"(?:[^"\\]|\\.)*(?:"|\Z)', re.DOTALL)  # braces, and each string as one
@@ -86,17 +83,3 @@ def _end_of_nearly(text: str, start: int) -> int | None:
             if depth == 0:
                 return match.end()
     return None
-
-
-def problems(error: ValidationError) -> str:
-    """What is wrong and where, a line each."""
-    return "\n".join(f"{'.'.join(map(str, one.place)) or 'the answer'}: {_said(one)}" for one in mistakes(error))[:4000]
-
-
-def _said(mistake: Mistake) -> str:
-    if mistake.type in _PLAINER:
-        return _PLAINER[mistake.type]
-    tells_all = mistake.type in (OWN, "value_error", "json_invalid")
-    if tells_all or not isinstance(mistake.given, str | int | float | None):
-        return mistake.words
-    return f"{mistake.words}, not {json.dumps(mistake.given, ensure_ascii=False)[:_SHOWN]}"

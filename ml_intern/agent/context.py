@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ml_intern.agent.answers import Answer, answer_in, problems
+from ml_intern.agent.answers import Answer, answer_in
 from ml_intern.agent.approvals import Approvals
 from ml_intern.agent.budget import Budget
 from ml_intern.agent.compaction import size
@@ -24,6 +24,7 @@ from ml_intern.config import Config
 from ml_intern.errors import BudgetExhausted, ContextOverflow, InvalidAnswer, ModelError, PlanError
 from ml_intern.llm.faults import words_for
 from ml_intern.llm.protocol import LLM, Attempt, Message, Reply, Request, ToolSpec
+from ml_intern.plan.mistakes import problems
 from ml_intern.plan.plan import Plan
 from ml_intern.resources import render_prompt
 from ml_intern.run.compute.base import Compute
@@ -156,7 +157,7 @@ class Context:
                 check(found)
                 return found
             except (ValueError, PlanError) as error:
-                problem = problems(error) if isinstance(error, ValidationError) else str(error)
+                problem = "\n".join(problems(error))[:4000] if isinstance(error, ValidationError) else str(error)
                 messages += [
                     Message(role="assistant", content=reply.content),
                     Message(role="user", content=render_prompt("repair", problem=problem)),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from ml_intern.errors import BudgetExhausted, MlInternError
 from ml_intern.llm.protocol import ToolCall, ToolSpec
+from ml_intern.plan.mistakes import problems
 from ml_intern.settings import ToolClass as ToolClass
 from ml_intern.tools.outputs import Outputs
 
@@ -109,8 +110,8 @@ class Toolbox:
         try:
             arguments = tool.arguments.model_validate_json(call.arguments or "{}")
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
-            return f"FAILED: the arguments of {call.name} are not valid: {problems}"
+            wrong = "; ".join(problems(error, "arguments"))[:4000]
+            return f"FAILED: the arguments of {call.name} are not valid: {wrong}"
         try:
             return self._bounded(tool.run(arguments))
         except BudgetExhausted:

@@ -7,9 +7,10 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ml_intern.agent.answers import answer_in, json_in, problems
+from ml_intern.agent.answers import answer_in, json_in
 from ml_intern.agent.phases import PlanDraft
 from ml_intern.llm.nearly_json import mended_json
+from ml_intern.plan.mistakes import problems
 from tests.judge.synthetic import experiment
 
 ANSWER = '{"claims": [{"statement": "f{x} wins", "n": {"a": 1}}]}'
@@ -87,13 +88,13 @@ def test_the_answer_is_what_fits_and_not_a_draft_of_it(text: str) -> None:
 def test_where_nothing_fits_it_is_said_what_is_wrong_with_the_longest() -> None:
     with pytest.raises(ValidationError) as caught:
         answer_in('{"a": 1} and {"decision": "pause", "reason": "none"}', Decision)
-    assert problems(caught.value).startswith("decision: ")
+    assert problems(caught.value)[0].startswith("decision: ")
 
 
 def told(form: type[BaseModel], given: object) -> list[str]:
     with pytest.raises(ValidationError) as caught:
         form.model_validate_json(given if isinstance(given, str) else json.dumps(given))
-    return problems(caught.value).splitlines()
+    return problems(caught.value)
 
 
 GOOD = experiment().model_dump(mode="json")

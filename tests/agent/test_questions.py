@@ -73,11 +73,11 @@ def test_a_person_at_the_terminal_is_waited_for_and_what_they_say_follows_as_wor
         context.emit("session.created", settings={})
         context.folder.inbox.put(Told(words="said before, and no answer"))
         person = person_at(context, 30)
-        timer = threading.Timer(0.6, lambda: context.folder.inbox.put(Told(words="Q1: four.")))
+        timer = threading.Timer(1.5, lambda: context.folder.inbox.put(Told(words="Q1: four.")))
         timer.start()
         assert ask(context, changes=changes) == "Q1: the person has answered; what they say follows.\n"
         timer.join()
-        assert questions(context)[0][1] == "answered" and context.state.seconds < 0.5
+        assert questions(context)[0][1] == "answered" and context.state.seconds < 1.4
         assert context.steering is not None
         assert "Q1: four." in context.steering.words(context, "build e")[1]
         assert "The model asks, Q1: Which layers?" in person.seen.getvalue()
@@ -103,11 +103,11 @@ def test_a_stop_while_an_answer_is_waited_for_ends_the_run(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"question": "Which?"}, "meanwhile: Field required"),
-        ({"question": " ", "meanwhile": "x"}, "question: Value error, it is empty"),
+        ({"question": "Which?"}, "meanwhile: this is missing"),
+        ({"question": " ", "meanwhile": "x"}, "question: it is empty"),
         ({"question": "Which?", "meanwhile": "x" * 1001}, "at most 1000 characters"),
         ({"question": "Which?", "meanwhile": "x", "changes": "the verdict"}, "'claims', 'metric', 'seeds'"),
-        ({"question": "Which?", "meanwhile": "x", "approved": True}, "approved: Extra inputs"),
+        ({"question": "Which?", "meanwhile": "x", "approved": True}, "approved: there is no such field"),
     ],
 )
 def test_arguments_that_are_none_are_said_so(arguments: dict[str, object], said: str) -> None:

@@ -96,6 +96,7 @@ def test_both_experiments_come_to_a_verdict_that_can_be_verified(finished: tuple
     _, home, published = finished
     verdicts = json.loads((published / "verdicts.json").read_text())
     # Seeds come from the plan's hash, which has the paper's place in it: with three of them the interval may be wide.
+    assert len(verdicts) == 2
     assert all(verdict["outcome"] in ("reproduced", "inconclusive") and verdict["effect"] > 0.2 for verdict in verdicts)
     assert ml_intern("verify", str(published), home=home).returncode == 0
 

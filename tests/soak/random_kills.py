@@ -5,6 +5,7 @@ undisturbed one. Not part of the tests: 200 kills take some fifteen minutes.
 Half of the kills hit the harness alone, the others its supervisors too.
 """
 
+import argparse
 import json
 import os
 import random
@@ -24,8 +25,10 @@ _CHANGING = ("wall_seconds", "cpu_seconds", "peak_memory_mb")
 
 
 def main() -> int:
-    kills, seed = (int(one) for one in [*sys.argv[1:], *("200", "0")[len(sys.argv) - 1 :]])
-    generator = random.Random(seed)
+    parser = argparse.ArgumentParser(prog="python -m tests.soak.random_kills", description=__doc__)
+    parser.add_argument("kills", type=int, nargs="?", default=200)
+    parser.add_argument("seed", type=int, nargs="?", default=0)
+    kills, generator = parser.parse_args().kills, random.Random(parser.parse_args().seed)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "undisturbed"
         assert start(home).wait() == 0

@@ -82,19 +82,27 @@ def test_the_harness_never_runs_git() -> None:
 
 
 UNPICKLING = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
-RUNNING = {"torch.load", "pickle.load", "pickle.loads", "joblib.load", "np.load", "marshal.loads", "eval", "exec"}
+RUNNING = {"torch.load", "torch.serialization.load", "numpy.load", "eval", "exec"}
+IMPORTING = {"__import__", "import_module", "importlib.import_module"}
 
 
 def unpickled(tree: ast.AST) -> set[str]:
     """Calls that run what they read, and imports of what makes such calls, however spelled."""
     nodes = list(ast.walk(tree))
-    found = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)} & RUNNING
-    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named = {
+        alias.asname or alias.name: alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+    }
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.append(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} & {"torch.load", "numpy.load"}
-    return found | {name for name in names if name.split(".")[0] in UNPICKLING}
+            named |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    called = set()
+    for node in (node for node in nodes if isinstance(node, ast.Call)):
+        first, dot, rest = ast.unparse(node.func).partition(".")
+        called.add(f"{named.get(first, first)}{dot}{rest}")
+        if ast.unparse(node.func) in IMPORTING and node.args and isinstance(node.args[0], ast.Constant):
+            named[f"line {node.lineno}"] = str(node.args[0].value)
+    imported = {name for name in named.values() if name.split(".")[0] in UNPICKLING or name in RUNNING}
+    return called & RUNNING | imported
 
 
 def test_47_the_harness_unpickles_nothing() -> None:
@@ -104,7 +112,19 @@ def test_47_the_harness_unpickles_nothing() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["from pickle import load", "import pickle as p", "from torch import load", "import dill.session", "torch.load(f)"],
+    [
+        "from pickle import load",
+        "import pickle as p",
+        "from torch import load",
+        "import dill.session",
+        "torch.load(f)",
+        "import torch as t\nt.load(f)",
+        "import numpy as np\nnp.load(f)",
+        "from torch import serialization as s\ns.load(f)",
+        "__import__('pickle')",
+        "import importlib\nimportlib.import_module('joblib')",
+        "eval(text)",
+    ],
 )
 def test_47_no_way_of_spelling_it_is_overlooked(code: str) -> None:
     assert unpickled(ast.parse(code))
