@@ -28,7 +28,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.random_kills", description=__doc__)
     parser.add_argument("kills", type=int, nargs="?", default=200)
     parser.add_argument("seed", type=int, nargs="?", default=0)
-    kills, generator = parser.parse_args().kills, random.Random(parser.parse_args().seed)
+    args = parser.parse_args()
+    kills, generator = args.kills, random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "undisturbed"
         assert start(home).wait() == 0
