@@ -1,11 +1,13 @@
 """What the process is started with that scripts may be forks of."""
 
 import contextlib
+import math
 import threading
 from pathlib import Path
 
 import pytest
 
+from ml_intern.run.compute import local
 from ml_intern.run.compute.local import LocalCompute
 from ml_intern.run.compute.server import Server
 from ml_intern.run.sandbox.choice import Choice
@@ -44,14 +46,24 @@ def test_a_broken_library_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch, 
 
 
 class _Warm(Server):
-    """Says at once that it is ready, and notes what it is sent; runs nothing."""
+    """Is ready after so many looks, and notes what it is sent; runs nothing."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, looks: float = 0) -> None:
         super().__init__(Choice("none", tmp_path / "home"))
+        self.looks, self.dead = looks, False
         self.sent: list[bytes] = []
 
+    @property
+    def is_started(self) -> bool:
+        return self._ready
+
     def is_ready(self) -> bool:
-        return True
+        self._ready = True  # it is started now
+        self.looks -= 1
+        return self.looks < 0
+
+    def has_died(self) -> bool:
+        return self.dead
 
     def send(self, request: bytes, answer: int) -> None:
         self.sent.append(request)
@@ -72,10 +84,9 @@ class _Warm(Server):
 def test_a_script_is_a_fork_of_a_process_with_what_its_folder_imports_and_no_more(
     tmp_path: Path, scripts: dict[str, str], forked_with: list[str]
 ) -> None:
-    for name, text in ({"x.py": "print('ran')\n"} | scripts).items():
+    for name, text in scripts.items():
         (tmp_path / name).write_text(text)
-    log, libraries = tmp_path / "log.txt", libraries_of(tmp_path)
-    spec = RunSpec(run_id="r", script=tmp_path / "x.py", arguments=(), cwd=tmp_path, log=log, warm=libraries)
+    spec = spec_in(tmp_path).model_copy(update={"warm": libraries_of(tmp_path)})
     compute = LocalCompute(Choice("none", tmp_path / "home"))
     warm = {name: _Warm(tmp_path) for name in LIBRARIES}
     compute._warm.update(warm)
@@ -85,7 +96,33 @@ def test_a_script_is_a_fork_of_a_process_with_what_its_folder_imports_and_no_mor
     assert (outcome == "ok") == (not forked_with), "else a process of its own runs it"
 
 
-def test_only_scripts_in_bubblewrap_are_forks_and_only_where_a_person_wants_it(tmp_path: Path) -> None:
-    assert set(LocalCompute(Choice("bubblewrap", tmp_path), warm=True)._warm) == {"torch", "transformers"}
-    assert not LocalCompute(Choice("bubblewrap", tmp_path))._warm
-    assert not LocalCompute(Choice("landlock", tmp_path), warm=True)._warm
+def spec_in(folder: Path) -> RunSpec:
+    (folder / "x.py").write_text("print('ran')\n")
+    return RunSpec(run_id="r", script=folder / "x.py", arguments=(), cwd=folder, log=folder / "log.txt")
+
+
+def test_the_first_script_does_not_wait_for_imports_that_it_began_and_the_next_ones_do(tmp_path: Path) -> None:
+    compute, warm = LocalCompute(Choice("none", tmp_path / "home")), _Warm(tmp_path, looks=4)
+    compute._warm["torch"] = warm
+    with contextlib.closing(compute):
+        assert compute.execute(spec_in(tmp_path), threading.Event()).outcome == "ok"
+        assert (warm.looks, warm.sent) == (3, [])
+        compute.execute(spec_in(tmp_path), threading.Event())
+        assert (warm.looks, len(warm.sent)) == (-1, 1)
+
+
+@pytest.mark.parametrize("why", ["it died", "a person stops the run", "it takes too long"])
+def test_nobody_waits_for_imports_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    compute, warm, stop = LocalCompute(Choice("none", tmp_path / "home")), _Warm(tmp_path, math.inf), threading.Event()
+    compute._warm["torch"] = warm
+    with contextlib.closing(compute):
+        compute.execute(spec_in(tmp_path), stop)
+        if why == "it takes too long":
+            monkeypatch.setattr(local, "_WARM_SECONDS", 0.2)
+        elif why == "it died":
+            warm.dead = True
+        else:
+            threading.Timer(0.2, stop.set).start()
+        outcome = compute.execute(spec_in(tmp_path), stop).outcome
+    assert outcome in (("ok", "killed") if stop.is_set() else ("ok",))
+    assert warm.sent == []

@@ -22,6 +22,7 @@ from ml_intern.run.sandbox.roots import gpu_count
 from ml_intern.run.sandbox.warm import is_fit
 from ml_intern.run.spec import Libraries, RunResult, RunSpec
 
+_WARM_SECONDS = 60.0  # more than the slowest disk takes to read torch
 _LOOK_EVERY = 0.1  # seconds between two looks at `stop`, which is no descriptor
 
 
@@ -77,7 +78,7 @@ class LocalCompute:
         reader, answer = os.pipe()
         try:
             try:
-                self._ask(spec, answer)
+                self._ask(spec, answer, self._warm_for(spec, stop))
             finally:
                 os.close(answer)
             return self._answered(spec, reader, stop)
@@ -99,11 +100,26 @@ class LocalCompute:
             for server in (self._server, *self._warm.values()):
                 server.close()
 
-    def _ask(self, spec: RunSpec, answer: int) -> None:
+    def _warm_for(self, spec: RunSpec, stop: threading.Event) -> Server | None:
+        """Of what its script may be a fork. The first one starts the process and begins without it; whoever comes while
+        it imports waits, for importing the same beside it would take longer."""
+        server = self._warm.get(spec.warm) if spec.warm is not None and is_fit(spec) else None
+        if server is None:
+            return None
+        with self._lock:
+            is_first = not server.is_started
+            ready = server.is_ready()
+        until = time.monotonic() + _WARM_SECONDS
+        while not (ready or is_first or server.has_died() or stop.is_set() or time.monotonic() > until):
+            time.sleep(_LOOK_EVERY / 2)
+            with self._lock:
+                ready = server.is_ready()
+        return server if ready else None
+
+    def _ask(self, spec: RunSpec, answer: int, warm: Server | None) -> None:
         request = spec.model_dump_json().encode()
         with self._lock:
-            warm = self._warm.get(spec.warm) if spec.warm is not None and is_fit(spec) else None
-            if warm is not None and warm.is_ready():
+            if warm is not None:
                 with contextlib.suppress(OSError):
                     return warm.send(request, answer)
             try:

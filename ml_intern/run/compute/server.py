@@ -26,6 +26,11 @@ class Server:
         if self._requests is None:
             self._requests = self._started()
 
+    @property
+    def is_started(self) -> bool:
+        """Not once it is known to have been killed."""
+        return self._requests is not None
+
     def is_ready(self) -> bool:
         """Whether it has said so; starts it where it is not running."""
         self.start()
