@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ml_intern.errors import MlInternError, RunError
+from ml_intern.run import huge_pages
 from ml_intern.run.journal import Journal
 from ml_intern.run.sandbox.base import Sandbox
 from ml_intern.run.sandbox.kernel import adopt_orphans
@@ -153,6 +154,8 @@ def main(open_sandbox: Callable[[str], Sandbox]) -> None:
         sys.exit(str(error))
     if libraries := getattr(sandbox, "warm", None):
         import_libraries(libraries)
+        gc.collect()
+        huge_pages.gather()
     serve(requests, sandbox)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.compute import every_kind, run_script
+from tests.support.compute import WARM, every_kind, run_script
 from tests.support.marks import mark_of
 
 
@@ -17,6 +17,26 @@ from tests.support.marks import mark_of
 def test_a_clean_end_is_ok_and_its_output_is_kept(kind: str, tmp_path: Path) -> None:
     result = run_script(kind, tmp_path, "print('hello')")
     assert (result.outcome, result.exit_code, result.tail) == ("ok", 0, "hello\n")
+
+
+@every_kind
+def test_what_a_script_begins_is_tidied_up_at_its_end(kind: str, tmp_path: Path) -> None:
+    code = (
+        "import atexit, tempfile, weakref\n"
+        "class Kept: pass\n"
+        "kept = Kept()\n"
+        "weakref.finalize(kept, print, 'finalized')\n"
+        "atexit.register(print, 'at exit')\n"
+        "folder = tempfile.TemporaryDirectory(dir='.')\n"
+    )
+    result = run_script(kind, tmp_path, code)
+    assert "finalized" in result.tail and "at exit" in result.tail, result
+    assert list((tmp_path / "cwd").iterdir()) == []
+
+
+def test_what_libraries_began_before_a_fork_is_not_tidied_up_in_it(tmp_path: Path) -> None:
+    code = "import torch, weakref\nprint(sum(one.atexit for one in weakref.finalize._registry), 'to be finalized')\n"
+    assert run_script(WARM, tmp_path, code).tail.startswith("0 to be")
 
 
 @every_kind

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -47,6 +48,16 @@ def import_libraries(wanted: Libraries) -> None:
     for name in _LAZY:
         with contextlib.suppress(Exception):
             getattr(sys.modules["transformers"], name)
+    _without_tidying()
+
+
+def _without_tidying() -> None:
+    """What libraries have begun is not tidied up at the end of each fork: there it frees nothing, might remove what all
+    of them share, and took as long as a small script. What a script itself begins is."""
+    for one in list(getattr(weakref.finalize, "_registry", ())):
+        one.atexit = False
+    with contextlib.suppress(Exception):  # it logs how long torch.compile took; a fork has compiled nothing yet
+        atexit.unregister(sys.modules["torch._dynamo.utils"].dump_compile_times)
 
 
 def is_fit(spec: RunSpec) -> bool:
