@@ -1,5 +1,6 @@
 """How the tests are spread over processes: those that share something stay together, the longest first."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -15,6 +16,12 @@ _TOGETHER = {
     "tests/e2e/test_stops.py": "an undisturbed run",
     "tests/run/test_hidden.py": "how full the disk is",  # one that ends frees what another must be seen to take
 }
+
+
+def pytest_collection_finish() -> None:
+    """Tests and what they import stay: no collection of garbage need walk through them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

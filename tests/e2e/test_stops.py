@@ -1,6 +1,7 @@
 """Whole runs that something ends: money, time, 300 model calls, circles, a person's no. Each says so, by its exit code
 too, publishes what there is, and goes on where it is resumed with more."""
 
+import inspect
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import ml_intern.cli.plan
+import ml_intern.cli.run
 from ml_intern.agent import budget
 from ml_intern.session.state import fold
 from tests.e2e.played import PRICED, RUN, Faulty, events, published, resumed, run
@@ -103,17 +106,22 @@ def test_no_pause_that_a_provider_asks_for_goes_beyond_the_time_of_the_run(
     assert came_to(tmp_path) == undisturbed
 
 
-def test_a_run_ends_after_300_model_calls_however_busy_the_model_is(tmp_path: Path) -> None:
+def test_a_run_ends_after_so_many_model_calls_however_busy_the_model_is(tmp_path: Path) -> None:
     written = iter(range(1000))
 
     def script(request: dict[str, Any]) -> Answer:
         return call("write_file", path="n.txt", content=str(next(written))) if request.get("tools") else usual(request)
 
     usual = scripted()
-    said = run(tmp_path, script, settings='[models."openai/scripted"]\nstream = false\n')
-    ended(tmp_path, said, 3, "The budget of 300 iterations is used up.")
+    said = run(tmp_path, script, "--max-iterations", "60", settings='[models."openai/scripted"]\nstream = false\n')
+    ended(tmp_path, said, 3, "The budget of 60 iterations is used up.")
     asked = [event.data["purpose"] for event in events(tmp_path) if event.type == "model.asked"]
-    assert 290 < asked.count("build zoo") <= 294 and asked[-1] == "discussion" and len(asked) <= 300
+    assert 50 < asked.count("build zoo") <= 54 and asked[-1] == "discussion" and len(asked) <= 60
+
+
+def test_a_run_has_300_model_calls_where_nobody_says_otherwise() -> None:
+    for command in (ml_intern.cli.run.run, ml_intern.cli.plan.plan):
+        assert inspect.signature(command).parameters["max_iterations"].default == 300
 
 
 def test_a_run_that_went_in_circles_begins_its_experiment_anew_when_it_is_resumed(

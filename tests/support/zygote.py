@@ -5,6 +5,7 @@ program starts begin a new Python. `python -m tests.support.zygote DESCRIPTOR` i
 """
 
 import functools
+import gc
 import importlib
 import json
 import os
@@ -82,6 +83,8 @@ def _zygote() -> socket.socket:
 def _serve(requests: socket.socket) -> None:
     """Until the other side is closed. This process has no threads and reads no data."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
     while True:
         data, files, _, _ = socket.recv_fds(requests, 1 << 20, 3)
         if not data:
