@@ -50,6 +50,7 @@ def _read(compute: Compute, folder: Path, stop: threading.Event, data: bytes, so
         log=folder / "read.log",
         reads=(Path(ml_intern.__file__).parent, folder / "in"),
         writes=(folder / "out",),
+        environment={"PYDANTIC_DISABLE_PLUGINS": "1"},  # or it looks for them in all installed packages
         warm=None,
         limits=_LIMITS,
     )
