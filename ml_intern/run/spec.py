@@ -70,9 +70,12 @@ class RunSpec(BaseModel):
         return self.log.with_suffix(".run")
 
     def digest(self) -> str:
-        """sha256 of everything that is asked for. Of a proxy, that there is one: each harness has its own socket."""
-        asked = self if self.proxy is None else self.model_copy(update={"proxy": Path("proxy")})
-        return hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
+        """sha256 of everything that is asked for. Of a proxy, that there is one: each harness has its own socket. Of a
+        warm start, whether there may be one: that is all that version 0.2.0 knew, and its runs are gone on with."""
+        told: dict[str, object] = {"warm": self.warm is not None}
+        if self.proxy is not None:
+            told["proxy"] = Path("proxy")
+        return hashlib.sha256(self.model_copy(update=told).model_dump_json(warnings=False).encode()).hexdigest()
 
 
 class RunResult(BaseModel):

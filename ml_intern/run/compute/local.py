@@ -22,7 +22,7 @@ from ml_intern.run.sandbox.roots import gpu_count
 from ml_intern.run.sandbox.warm import is_fit
 from ml_intern.run.spec import Libraries, RunResult, RunSpec
 
-_WARM_SECONDS = 60.0  # more than the slowest disk takes to read torch
+_WARM_SECONDS = 60.0  # from its start; more than a slow disk takes to read torch
 _LOOK_EVERY = 0.1  # seconds between two looks at `stop`, which is no descriptor
 
 
@@ -91,30 +91,41 @@ class LocalCompute:
         with self._lock:
             self._server.start()
             warm = self._warm.get(wait) if wait else None
+            if warm is not None:
+                warm.start()
             while warm is not None and not (warm.is_ready() or warm.has_died()):
                 time.sleep(_LOOK_EVERY)
 
     def close(self) -> None:
         """Ends the processes that supervisors are forked from."""
         with self._lock:
-            for server in (self._server, *self._warm.values()):
+            servers = (self._server, *self._warm.values())
+            for server in servers:
+                server.hang_up()
+            for server in servers:
                 server.close()
 
     def _warm_for(self, spec: RunSpec, stop: threading.Event) -> Server | None:
         """Of what its script may be a fork. The first one starts the process and begins without it; whoever comes while
         it imports waits, for importing the same beside it would take longer."""
-        server = self._warm.get(spec.warm) if spec.warm is not None and is_fit(spec) else None
-        if server is None:
+        if spec.warm is None or not is_fit(spec) or spec.warm not in self._warm:
             return None
+        server = self._warm[spec.warm]
         with self._lock:
-            is_first = not server.is_started
-            ready = server.is_ready()
-        until = time.monotonic() + _WARM_SECONDS
-        while not (ready or is_first or server.has_died() or stop.is_set() or time.monotonic() > until):
-            time.sleep(_LOOK_EVERY / 2)
+            for one in (server, self._warm.get("transformers")):
+                if one is not None and one.is_ready():
+                    return one
+            if not server.is_started:
+                server.start()
+                return None
+        while not stop.is_set() and time.monotonic() < server.began + _WARM_SECONDS:
             with self._lock:
-                ready = server.is_ready()
-        return server if ready else None
+                if server.is_ready():
+                    return server
+                if server.has_died() or not server.is_started:
+                    return None
+            time.sleep(_LOOK_EVERY / 2)
+        return None
 
     def _ask(self, spec: RunSpec, answer: int, warm: Server | None) -> None:
         request = spec.model_dump_json().encode()

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import subprocess
 import sys
+import time
 
 from ml_intern.run.fork_server import MAX_REQUEST, READY
 from ml_intern.run.sandbox.choice import CONTAINER, Choice
@@ -21,10 +22,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
         self._ready = False
+        self.began = 0.0  # on the monotonic clock
 
     def start(self) -> None:
         if self._requests is None:
-            self._requests = self._started()
+            self._requests, self.began = self._started(), time.monotonic()
 
     @property
     def is_started(self) -> bool:
@@ -32,11 +34,12 @@ class Server:
         return self._requests is not None
 
     def is_ready(self) -> bool:
-        """Whether it has said so; starts it where it is not running."""
-        self.start()
+        """Whether it has said so, and lives. One that died before is not started again: it would die again."""
         with contextlib.suppress(BlockingIOError, OSError):
             if self._requests is not None and not self._ready:
                 self._ready = self._requests.recv(len(READY), socket.MSG_DONTWAIT) == READY
+        if self._ready and self.has_died():
+            self._forget()
         return self._ready
 
     def has_died(self) -> bool:
@@ -52,14 +55,19 @@ class Server:
             self._forget()
             raise
 
+    def hang_up(self) -> None:
+        """Has it end, not what it forked; does not wait for it."""
+        if self._process is not None and not self.is_ready():
+            self._process.kill()  # it imports, and would not listen; it has forked nothing yet
+        self._forget()
+
     def close(self) -> None:
         """Ends it, not what it forked."""
-        if self._requests is not None:
-            self._requests.close()
+        self.hang_up()
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
-        self._requests = self._process = None
+        self._process = None
 
     def __del__(self) -> None:
         if self._requests is not None:

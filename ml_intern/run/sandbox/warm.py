@@ -12,6 +12,7 @@ import contextlib
 import gc
 import os
 import random
+import re
 import runpy
 import signal
 import sys
@@ -34,6 +35,7 @@ _ENTERED = b"+"
 # Most need no more than torch, which takes half as long.
 _TORCH = ("numpy", "pyarrow", "torch.utils.data", "torch._inductor.config", "safetensors.torch")
 LIBRARIES: dict[Libraries, tuple[str, ...]] = {"torch": _TORCH, "transformers": (*_TORCH, "transformers")}
+_IMPORTS_TRANSFORMERS = re.compile(rb"^[ \t]*(?:import|from)\b.*\b(?:transformers|peft|trl)\b", re.MULTILINE)
 _LAZY = ("Trainer", "AutoModel", "AutoTokenizer")  # of transformers, which imports them when they are first named
 
 
@@ -68,9 +70,9 @@ def is_fit(spec: RunSpec) -> bool:
 
 
 def libraries_of(folder: Path) -> Libraries | None:
-    """What the scripts in `folder` speak of that takes long to import; None: a fork is not worth the wait."""
+    """What the scripts in `folder` import that takes long, or speak of; None: a fork is not worth the wait."""
     texts = [path.read_bytes() for path in sorted(folder.glob("*.py"))[:50] if path.is_file()]
-    if any(b"transformers" in text for text in texts):
+    if any(_IMPORTS_TRANSFORMERS.search(text) for text in texts):
         return "transformers"
     return "torch" if any(b"torch" in text for text in texts) else None
 
