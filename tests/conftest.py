@@ -1,9 +1,18 @@
-"""How the tests are spread over processes: those that share something stay together, the longest first."""
+"""How the tests are spread over processes: those that share something stay together, the longest first.
+
+What is drawn at random is the same each time, so that a failure is one of the change at hand;
+`--hypothesis-profile=search` draws anew.
+"""
 
 import gc
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("search")
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 # Files whose tests share runs (each would be made again in every process that has one of them), or the disk.
 _TOGETHER = {

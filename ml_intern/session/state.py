@@ -121,7 +121,8 @@ def _understood(state: State, event: Event) -> State:
 def _step(state: State, event: Event) -> State:
     changes: dict[str, Any] = {"updated": event.time, "mono": event.mono}
     if event.type not in _BEGINNINGS:
-        changes["seconds"] = state.seconds + max(0.0, event.mono - state.mono) - event.data.get("paused", 0.0)
+        # First their difference: a sum and then less of the same may come to less than before, by its rounding.
+        changes["seconds"] = state.seconds + (max(0.0, event.mono - state.mono) - event.data.get("paused", 0.0))
     data = event.data
     match event.type:
         case "session.created":

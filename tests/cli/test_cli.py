@@ -72,7 +72,7 @@ def test_the_readme_names_every_command_and_no_option_that_there_is_not() -> Non
     known = {
         option for one in every for parameter in one.params for option in (*parameter.opts, *parameter.secondary_opts)
     }
-    others = {"--no-deps", "--require-hashes", "--check", "--help"}  # pip's, ruff's, and everybody's
+    others = {"--no-deps", "--require-hashes", "--index-url", "--check", "--help"}  # pip's, ruff's, and everybody's
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme)) - known - others == {"--resume"}  # of a script
 
 
