@@ -268,7 +268,11 @@ class Laboratory:
 
     def _measured(self, job: Job) -> Evidence:
         self._may_begin()
-        return measure(job, self._compute, self._stop)
+        evidence = measure(job, self._compute, self._stop)
+        if evidence.outcome == "killed" and not self._stop.is_set():
+            # Its supervisor was killed though nobody stopped it, as by a system out of memory: once more, as on resume.
+            evidence = measure(job, self._compute, self._stop)
+        return evidence
 
     def _job(
         self, run_id: str, variant: str, seed: int, phase: Phase, smoke: bool, record: bool, hashes: dict[str, str]
