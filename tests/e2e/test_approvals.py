@@ -1,15 +1,10 @@
 """Whole runs in which a call needs an approval, or the model has a question: rules, a terminal, nobody there."""
 
-import fcntl
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
-import termios
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +15,7 @@ from tests.e2e.conftest import ROOT, ml_intern
 from tests.e2e.test_steering import RUN, model, session
 from tests.e2e.test_task import BUILD, scripted
 from tests.support.openai_server import Answer, call
+from tests.support.screen import Terminal
 
 # A family of tools as a later one will be: it brings something from outside.
 FAMILY = """
@@ -117,60 +113,21 @@ def test_a_choice_that_is_none_and_a_rule_that_is_none_are_said_before_anything_
     assert not (tmp_path / "home" / "sessions").exists()
 
 
-class Terminal:
-    """A run on a terminal of its own: what it writes there is gathered, and lines can be typed."""
-
-    def __init__(self, tmp_path: Path, *arguments: str) -> None:
-        self._keys, screen = pty.openpty()
-        self.process = subprocess.Popen(
-            command(tmp_path, *arguments), env=environment(tmp_path) | {"COLUMNS": "200"}, cwd=ROOT, stdin=screen,
-            stdout=screen, stderr=screen, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )  # fmt: skip
-        os.close(screen)
-        self._seen = b""
-        threading.Thread(target=self._gather, daemon=True).start()
-
-    @property
-    def seen(self) -> str:
-        return self._seen.decode(errors="replace")
-
-    def types(self, line: str) -> None:
-        os.write(self._keys, line.encode() + b"\n")
-
-    def waits_for(self, text: str, seconds: float = 150) -> None:
-        deadline = time.monotonic() + seconds
-        while text not in self.seen and time.monotonic() < deadline:
-            if self.process.poll() is not None:  # what it wrote last may not be gathered yet
-                deadline = min(deadline, time.monotonic() + 2)
-            time.sleep(0.05)
-        assert text in self.seen
-
-    def ended(self) -> int:
-        return self.process.wait(200)
-
-    def _gather(self) -> None:
-        while True:
-            try:
-                piece = os.read(self._keys, 4096)
-            except OSError:
-                return
-            if not piece:
-                return
-            self._seen += piece
+def terminal(tmp_path: Path) -> Terminal:
+    """Wide enough that no word of a question is broken."""
+    return Terminal(command(tmp_path, *RUN, "--yes"), columns=200, environment=environment(tmp_path))
 
 
 def test_at_a_terminal_it_is_asked_and_what_a_model_wrote_steers_nothing_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with model(scripted([FETCH, FETCH, *BUILD]), monkeypatch) as server:
-        run = Terminal(tmp_path, *RUN, "--yes")
-        run.waits_for("n: no; s: stop.")
-        assert "The model wants to call fetch_thing (external: it brings something from outside):" in run.seen
-        assert "bert\\u001b[2J[U+202E]evil\\n" in run.seen and "\u202e" not in run.seen
-        assert "bert\x1b[2J" not in run.seen and 'What it brings: "2 MB, MIT"' in run.seen
-        run.types("a")
-        assert run.ended() == 0, run.seen
+    with model(scripted([FETCH, FETCH, *BUILD]), monkeypatch) as server, terminal(tmp_path) as run:
+        assert run.shows("n: no; s: stop.", 150), run.screen
+        assert "The model wants to call fetch_thing (external: it brings something from outside):" in run.screen
+        assert "bert\\u001b[2J[U+202E]evil\\n" in run.screen and "\u202e" not in run.raw.decode()
+        assert b"bert\x1b[2J" not in run.raw and 'What it brings: "2 MB, MIT"' in run.screen
+        run.types("a\n")
+        assert run.ended() == 0, run.screen
         assert [text.endswith(" is here") for text in answers(server.requests)][:2] == [True, True]
     assert decisions(tmp_path) == [("allow", "a person"), ("allow", "an earlier answer")]
     events = read_log(session(tmp_path / "home") / "events.jsonl")
@@ -178,11 +135,10 @@ def test_at_a_terminal_it_is_asked_and_what_a_model_wrote_steers_nothing_there(
 
 
 def test_a_question_at_a_terminal_is_answered_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with model(scripted([ASK, *BUILD]), monkeypatch) as server:
-        run = Terminal(tmp_path, *RUN, "--yes")
-        run.waits_for("without one in 120 s the run goes on with: it sees them")
-        run.types("Q1: only half of them.")
-        assert run.ended() == 0, run.seen
+    with model(scripted([ASK, *BUILD]), monkeypatch) as server, terminal(tmp_path) as run:
+        assert run.shows("without one in 120 s the run goes on with: it sees them", 150), run.screen
+        run.types("Q1: only half of them.\n")
+        assert run.ended() == 0, run.screen
         assert "the person has answered" in answers(server.requests)[0]
         assert "<person>\\nQ1: only half of them.\\n</person>" in json.dumps(server.requests[-2]["messages"])
     assert "were deferred" not in (session(tmp_path / "home") / "report.md").read_text()
