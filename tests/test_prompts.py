@@ -78,7 +78,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "refused": {"tool": "fetch"},
     "question": {"id": "Q1", "outcome": "deferred", "meanwhile": "use 3 layers", "changes": "nothing"},
     "summary": {"transcript": "assistant: I write."},
-    "tools": {"tools": [{"name": "add", "description": "Adds.", "parameters": {"type": "object"}}]},
+    "tools": {"tools": [{"name": "add", "description": "Adds.", "parameters": {"type": "object"}}], "writes": True},
     "tool_result": {"tool": "add", "text": "3"},
     "schema": {"schema": {"type": "object"}},
     "try_tool": {"a": 17, "b": 25},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ml_intern.llm.protocol import Message, Reply, Request, ToolSpec
-from ml_intern.llm.text_calls import takes_nameless, with_text_calls
+from ml_intern.llm.text_calls import WRITER, takes_nameless, with_text_calls
 from ml_intern.resources import render_prompt
 
 _NOT_TAKEN = r"support|enable|requires? -|unrecognized|unknown|not permitted|not allowed|unexpected|not implemented"
@@ -55,7 +55,10 @@ def arguments(request: Request, manner: Manner, cache_marks: bool = False) -> di
     if request.tools and manner.tools:
         out["tools"] = [{"type": "function", "function": tool.model_dump()} for tool in request.tools]
     elif request.tools:
-        before.append(render_prompt("tools", tools=[tool.model_dump() for tool in request.tools]))
+        # Who is asked for one file is told how to write it by the question: a small model takes the other way of two.
+        if not takes_nameless(request.tools):
+            writes = any(tool.name == WRITER for tool in request.tools)
+            before.append(render_prompt("tools", tools=[tool.model_dump() for tool in request.tools], writes=writes))
         messages = _in_words(messages, request.tools)
     if request.answer_schema is not None and manner.schema:
         schema = {"name": request.answer_name, "schema": request.answer_schema}

@@ -12,14 +12,24 @@ BLOCK = '```json\n{"name": "write_file", "arguments": {"path": "a"}}\n```'
 
 
 def test_tools_are_described_in_the_text_and_calls_are_read_from_it() -> None:
+    named = WRITE.model_copy(update={"parameters": {**WRITE.parameters, "required": ["path"]}})
     with talking(Answer(text=BLOCK), tools=False) as talk:
-        (call,) = talk.model.complete(ASKED).tool_calls
+        (call,) = talk.model.complete(ASKED.model_copy(update={"tools": (named,)})).tool_calls
     (request,) = talk.server.requests
     assert (call.name, json.loads(call.arguments)) == ("write_file", {"path": "a"})
     assert "tools" not in request
     (message,) = request["messages"]
     assert message["role"] == "user" and message["content"].endswith("Hello")
     assert "write_file: Writes a file." in message["content"] and '"path"' in message["content"]
+    assert "```python train.py" in message["content"], "code in JSON is too much for small models"
+
+
+def test_who_is_asked_for_one_file_is_not_told_of_another_way_to_write_it() -> None:
+    """A real model of 1.5 billion parameters took that other way, and wrote the file's name in it."""
+    with talking(Answer(text="```python\nprint(1)\n```"), tools=False) as talk:
+        (call,) = talk.model.complete(ASKED).tool_calls
+    assert json.loads(call.arguments)["content"] == "print(1)\n"
+    assert [message["content"] for message in talk.server.requests[0]["messages"]] == ["Hello"]
 
 
 def test_the_conversation_is_told_in_words() -> None:
