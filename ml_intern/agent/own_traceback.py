@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Collection
+from pathlib import Path
 
 _FRAME = re.compile(r'\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?\s*')
 _BEGIN = "Traceback (most recent call last):"
@@ -13,10 +15,29 @@ _SHOWN_WITHOUT = 1500  # characters of a text that holds no traceback
 _REFUSED = re.compile(r"(?P<what>\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(?P<keyword>\w+)'")
 
 
+_NOT_THERE = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<package>sklearn|torch|scipy)\b")
+
+
 def way_out(text: str) -> str:
     """What to do about an error that small models read past, again and again; empty for all others."""
-    found = _REFUSED.search(text)
-    return f"{found['what']} takes no {found['keyword']}: leave {found['keyword']} out." if found else ""
+    if found := _REFUSED.search(text):
+        return f"{found['what']} takes no {found['keyword']}: leave {found['keyword']} out."
+    if (found := _NOT_THERE.search(text)) and (place := _place_of(found["name"], found["package"])):
+        return f"It is somewhere else: from {place} import {found['name']}"
+    return ""
+
+
+def _place_of(name: str, package: str) -> str:
+    """The part of an installed package that offers `name`; empty where none does. Nothing is imported."""
+    spec = importlib.util.find_spec(package)
+    imported = rf"^from (?:\.|{package}\.)\S* import .*\b{name}\b"
+    offered = re.compile(rf"{imported}|^    [\"']?{name}\b[\"']?(?: as \w+)?,", re.MULTILINE)
+    for root in spec.submodule_search_locations or () if spec else ():
+        levels = [sorted(Path(root).glob(f"{'[a-z]*/' * depth}__init__.py")) for depth in range(3)]
+        for file in (file for level in levels for file in level):
+            if offered.search(file.read_text(encoding="utf-8", errors="replace")):
+                return ".".join((package, *file.parent.relative_to(root).parts))
+    return ""
 
 
 def own_traceback(text: str, names: Collection[str]) -> str:

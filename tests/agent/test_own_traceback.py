@@ -38,6 +38,16 @@ def test_of_another_text_the_end_stays() -> None:
             "TypeError: KNeighborsClassifier.__init__() got an unexpected keyword argument 'random_state'",
             "KNeighborsClassifier takes no random_state: leave random_state out.",
         ),
+        (
+            "ImportError: cannot import name 'LinearSVC' from 'sklearn.linear_model' (/lib/sklearn/__init__.py)",
+            "It is somewhere else: from sklearn.svm import LinearSVC",
+        ),
+        (
+            "ImportError: cannot import name 'DataLoader' from 'torch' (/lib/torch/__init__.py)",
+            "It is somewhere else: from torch.utils.data import DataLoader",
+        ),
+        ("ImportError: cannot import name 'Zebra' from 'sklearn.svm' (/lib/sklearn/svm/__init__.py)", ""),
+        ("ImportError: cannot import name 'Zebra' from 'zebras' (/lib/zebras.py)", ""),
         ("TypeError: fit() got an unexpected keyword argument 'lr'", "fit takes no lr: leave lr out."),
         ("TypeError: fit() missing 1 required positional argument: 'y'", ""),
     ],
