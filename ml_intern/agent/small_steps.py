@@ -134,7 +134,7 @@ class SmallSteps(Memory):
                 raise  # no other try would help
             except MlInternError as error:
                 why = own_traceback(error.why, _DEFINES)
-                way = error.next or way_out(why)
+                way = error.next or way_out(why) or self._config_has(why)
                 self._failures.append("\n".join(filter(None, (error.what, why and fenced("output", why), way))))
                 if self._tries >= _TRIES_AT_MOST:
                     raise Ended(False, f"{self._tries} tries failed, the last one so: {error.what} {why}") from error
@@ -142,6 +142,15 @@ class SmallSteps(Memory):
             return told
 
         return run
+
+    def _config_has(self, why: str) -> str:
+        """What to do about a setting that a model made up; empty where that is not what failed."""
+        made_up = re.search(r"config\[(['\"])(?P<name>\w+)\1\][\s\S]*^KeyError: '(?P=name)'", why, re.MULTILINE)
+        if made_up is None:
+            return ""
+        experiment = self._laboratory.experiment
+        there = ", ".join(experiment.settings | experiment.variants[0].settings) or "nothing"
+        return f"config holds {there}: write a number in the place of {made_up[0].splitlines()[0].split(']')[0]}]."
 
     def _trial(self) -> str:
         """Makes the data, or tries every variant at small size. Raises MlInternError, and Ended at the end."""
@@ -157,9 +166,10 @@ class SmallSteps(Memory):
 
     def _require(self, given: _Write, wanted: str) -> None:
         """Raises InputError where it is not the file that is asked for."""
-        lacks = [words for words in _DEFINES[wanted] if words not in given.content]
+        lacks = [words for words in _DEFINES[wanted] if not re.search(rf"^{re.escape(words)}", given.content, re.M)]
         if given.path not in ("", wanted) or lacks:
-            raise InputError(f"What is asked for is {wanted}, with {' and '.join(_DEFINES[wanted])}…).")
+            asked = f"{wanted}, with {' and '.join(_DEFINES[wanted])}…)"
+            raise InputError(f"What is asked for is {asked}.", next="Functions of the file itself, in no class.")
         if wanted == _TABLE and "train_test_split" in given.content:
             raise InputError("table.py split the data.", next="Return all rows: they are split when they are stored.")
         data = self._laboratory.experiment.data.name

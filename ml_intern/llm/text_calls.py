@@ -28,7 +28,9 @@ _JSON_INFO = re.compile(r"(?:json|tool_call|tool|xml)?(?:[ \t]+[\w \t]*)?")
 _FILE_INFO = re.compile(
     r"(?P<language>python|py|text|yaml|toml|markdown|md)?[ \t]*(?P<path>[\w./-]+\.[a-z]{1,5})?[ \t]*"
 )
-_NAMED_INSIDE = re.compile(r"\A\s*#[ \t]*(?:file:[ \t]*)?`?(?P<path>[\w./-]+\.py)`?:?[ \t]*\n")
+_NAMED_INSIDE = re.compile(
+    r"\A\s*(?P<comment>#[ \t]*)?(?:file:[ \t]*)?`?(?P<path>[\w./-]+\.py)`?:?[ \t]*\n", re.IGNORECASE
+)
 WRITER = "write_file"
 _NAME_KEYS = ("name", "tool", "function", "tool_name", "action")
 _DECODER = json.JSONDecoder(strict=False)  # models write line ends into strings as they are
@@ -147,7 +149,8 @@ def _files(text: str, nameless: bool) -> Iterator[TextCall]:
         path = info["path"] or (inside["path"] if inside else "")
         given = {"path": path} if path else {}
         if path or (nameless and info["language"] in ("python", "py")):
-            arguments = json.dumps({**given, "content": block.body}, ensure_ascii=False)
+            begins = inside.end() if inside and not inside["comment"] else 0  # a name alone is no line of the file
+            arguments = json.dumps({**given, "content": block.body[begins:]}, ensure_ascii=False)
             yield TextCall(block.start, block.end, WRITER, arguments, block.closed)
 
 

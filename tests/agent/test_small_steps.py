@@ -135,6 +135,12 @@ def test_a_table_that_does_not_do_is_said_at_once(steps: Steps, content: str, sa
         ("return {", "return None and {", "fit() returned a NoneType, not a dict"),
         ("config, seed, log):", "config, seed, log, x):", "fit() has a parameter 'x'"),
         ("import numpy as np", "import no_such_package", "No module named 'no_such_package'"),
+        ("def fit(", "class Zebra:\n    pass\n\n    def fit(", "Next: Functions of the file itself, in no class."),
+        (
+            "log):\n",
+            "log):\n    depth = config['depth']\n",
+            "Next: config holds features: write a number in the place of config['depth'].",
+        ),
     ],
 )
 def test_a_model_that_does_not_do_is_said_at_once(steps: Steps, old: str, new: str, said: str) -> None:

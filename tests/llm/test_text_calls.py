@@ -166,6 +166,12 @@ def test_a_block_of_code_with_a_name_is_a_file(text: str) -> None:
     assert isinstance(content, str) and content.endswith("x = 1\n")
 
 
+def test_a_name_that_stands_alone_at_the_beginning_is_no_line_of_the_file() -> None:
+    for text in ("```python\nmodel.py\n\nx = 1\n```", "```python model.py\nmodel.py\nx = 1\n```"):
+        ((name, given),) = calls(text)
+        assert (name, given["path"], str(given["content"]).strip()) == ("write_file", "model.py", "x = 1")
+
+
 def test_a_file_and_a_call_keep_their_order() -> None:
     text = f'```python b.py\nprint("{{}}")\n```\n```json\n{ONE}\n```\n```json\n{{"name": "finish"}}\n```'
     assert [name for name, _ in calls(text)] == ["write_file", "write_file", "finish"]
