@@ -15,6 +15,7 @@ _SHOWN_WITHOUT = 1500  # characters of a text that holds no traceback
 _REFUSED = re.compile(r"(?P<what>\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(?P<keyword>\w+)'")
 
 
+_NO_WEIGHTS = re.compile(r"'(?P<what>\w*Neighbors\w*)' object has no attribute 'coef_'")
 _NOT_THERE = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<package>sklearn|torch|scipy)\b")
 
 
@@ -22,6 +23,11 @@ def way_out(text: str) -> str:
     """What to do about an error that small models read past, again and again; empty for all others."""
     if found := _REFUSED.search(text):
         return f"{found['what']} takes no {found['keyword']}: leave {found['keyword']} out."
+    if found := _NO_WEIGHTS.search(text):
+        return (
+            f"{found['what']} has no weights, its rows are what it has learnt: return train's arrays from fit, and "
+            "find the nearest of them in predict with numpy."
+        )
     if (found := _NOT_THERE.search(text)) and (place := _place_of(found["name"], found["package"])):
         return f"It is somewhere else: from {place} import {found['name']}"
     return ""

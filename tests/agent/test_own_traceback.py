@@ -39,6 +39,11 @@ def test_of_another_text_the_end_stays() -> None:
             "KNeighborsClassifier takes no random_state: leave random_state out.",
         ),
         (
+            "AttributeError: 'KNeighborsClassifier' object has no attribute 'coef_'",
+            "KNeighborsClassifier has no weights, its rows are what it has learnt: return train's arrays from fit, and "
+            "find the nearest of them in predict with numpy.",
+        ),
+        (
             "ImportError: cannot import name 'LinearSVC' from 'sklearn.linear_model' (/lib/sklearn/__init__.py)",
             "It is somewhere else: from sklearn.svm import LinearSVC",
         ),
