@@ -5,6 +5,7 @@ alone, because a small model that sees its own wrong answer gives it again."""
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -34,6 +35,9 @@ _DEFINES = {_TABLE: ("def load(",), _MODEL: ("def fit(", "def predict(")}
 _MADE_UP, _WANTED_SO = (
     r"\b(random|rand|randn|randint|make_\w+)\b",
     r"(?i)made|make|generat|synthe|random|simulat|artific",
+)
+_MADE_UP_KEY = re.compile(
+    r"(?P<written>\b(?P<where>config|train|rows)\[(['\"])(?P<name>\w+)\3\])[\s\S]*^KeyError: '(?P=name)'", re.MULTILINE
 )
 _SCRIPTS = ("data.py", "train.py", "predict.py")
 _FAILURES_SHOWN, _TOLD_SHOWN = 2, 2
@@ -134,7 +138,7 @@ class SmallSteps(Memory):
                 raise  # no other try would help
             except MlInternError as error:
                 why = own_traceback(error.why, _DEFINES)
-                way = error.next or way_out(why) or self._config_has(why)
+                way = error.next or way_out(why) or self._what_there_is(why)
                 self._failures.append("\n".join(filter(None, (error.what, why and fenced("output", why), way))))
                 if self._tries >= _TRIES_AT_MOST:
                     raise Ended(False, f"{self._tries} tries failed, the last one so: {error.what} {why}") from error
@@ -143,14 +147,18 @@ class SmallSteps(Memory):
 
         return run
 
-    def _config_has(self, why: str) -> str:
-        """What to do about a setting that a model made up; empty where that is not what failed."""
-        made_up = re.search(r"config\[(['\"])(?P<name>\w+)\1\][\s\S]*^KeyError: '(?P=name)'", why, re.MULTILINE)
+    def _what_there_is(self, why: str) -> str:
+        """What to do about a column or a setting that a model made up; empty where that is not what failed."""
+        made_up = _MADE_UP_KEY.search(why)
         if made_up is None:
             return ""
-        experiment = self._laboratory.experiment
-        there = ", ".join(experiment.settings | experiment.variants[0].settings) or "nothing"
-        return f"config holds {there}: write a number in the place of {made_up[0].splitlines()[0].split(']')[0]}]."
+        experiment, where = self._laboratory.experiment, made_up["where"]
+        settings = experiment.settings | experiment.variants[0].settings
+        there = {"config": settings, "train": self._columns, "rows": experiment.data.inputs}[where]
+        names = ", ".join(f"{where}[{json.dumps(name)}]" for name in there)
+        if where == "config":
+            return f"There is {names or 'nothing in config'}: write a number in the place of {made_up['written']}."
+        return f"There is no {made_up['written']}; there is {names}."
 
     def _trial(self) -> str:
         """Makes the data, or tries every variant at small size. Raises MlInternError, and Ended at the end."""

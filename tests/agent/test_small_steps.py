@@ -139,8 +139,14 @@ def test_a_table_that_does_not_do_is_said_at_once(steps: Steps, content: str, sa
         (
             "log):\n",
             "log):\n    depth = config['depth']\n",
-            "Next: config holds features: write a number in the place of config['depth'].",
+            "Next: There is config[\"features\"]: write a number in the place of config['depth'].",
         ),
+        (
+            "log):\n",
+            "log):\n    y = train['label']\n",
+            'There is no train[\'label\']; there is train["x"], train["y"].',
+        ),
+        ('rows["x"][:, None', 'rows["y"][:, None', 'Next: There is no rows["y"]; there is rows["x"].'),
     ],
 )
 def test_a_model_that_does_not_do_is_said_at_once(steps: Steps, old: str, new: str, said: str) -> None:
