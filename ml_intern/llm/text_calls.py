@@ -28,8 +28,10 @@ _JSON_INFO = re.compile(r"(?:json|tool_call|tool|xml)?(?:[ \t]+[\w \t]*)?")
 _FILE_INFO = re.compile(
     r"(?P<language>python|py|text|yaml|toml|markdown|md)?[ \t]*(?P<path>[\w./-]+\.[a-z]{1,5})?[ \t]*"
 )
-_NAMED_INSIDE = re.compile(
-    r"\A\s*(?P<comment>#[ \t]*)?(?:file:[ \t]*)?`?(?P<path>[\w./-]+\.py)`?:?[ \t]*\n", re.IGNORECASE
+_NAMED_INSIDE = re.compile(r"\A\s*#[ \t]*(?:file:[ \t]*)?`?(?P<path>[\w./-]+\.py)`?:?[ \t]*\n")
+# A name that stands alone above code is no line of the file. A list of names is no file.
+_NAMED_ABOVE = re.compile(
+    r"\A\s*`?(?P<path>[\w./-]+\.py)`?:?[ \t]*\n(?=\s*(?:import|from|def|class|@|#|\"\"\"|\w+ *=)[ \w\"])"
 )
 WRITER = "write_file"
 _NAME_KEYS = ("name", "tool", "function", "tool_name", "action")
@@ -145,12 +147,14 @@ def _files(text: str, nameless: bool) -> Iterator[TextCall]:
         info = _FILE_INFO.fullmatch(block.info)
         if info is None:
             continue
-        inside = _NAMED_INSIDE.match(block.body)
+        is_python = info["language"] in ("python", "py")
+        above = _NAMED_ABOVE.match(block.body) if is_python else None
+        inside = _NAMED_INSIDE.match(block.body) or above
         path = info["path"] or (inside["path"] if inside else "")
         given = {"path": path} if path else {}
-        if path or (nameless and info["language"] in ("python", "py")):
-            begins = inside.end() if inside and not inside["comment"] else 0  # a name alone is no line of the file
-            arguments = json.dumps({**given, "content": block.body[begins:]}, ensure_ascii=False)
+        if path or (nameless and is_python):
+            content = block.body[above.end() :] if above else block.body
+            arguments = json.dumps({**given, "content": content}, ensure_ascii=False)
             yield TextCall(block.start, block.end, WRITER, arguments, block.closed)
 
 

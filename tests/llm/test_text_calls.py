@@ -166,6 +166,12 @@ def test_a_block_of_code_with_a_name_is_a_file(text: str) -> None:
     assert isinstance(content, str) and content.endswith("x = 1\n")
 
 
+@pytest.mark.parametrize("info", ["", "python", "text"])
+def test_a_list_of_files_is_no_file(info: str) -> None:
+    assert calls(f"There are:\n```{info}\nmodel.py\ntrain.py\n```\n") == []
+    assert calls(f"I run it:\n```{info}\ntrain.py\n```\n") == []
+
+
 def test_a_name_that_stands_alone_at_the_beginning_is_no_line_of_the_file() -> None:
     for text in ("```python\nmodel.py\n\nx = 1\n```", "```python model.py\nmodel.py\nx = 1\n```"):
         ((name, given),) = calls(text)
