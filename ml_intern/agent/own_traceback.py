@@ -15,8 +15,10 @@ _SHOWN_WITHOUT = 1500  # characters of a text that holds no traceback
 _REFUSED = re.compile(r"(?P<what>\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(?P<keyword>\w+)'")
 
 
-_NO_WEIGHTS = re.compile(r"'(?P<what>\w*Neighbors\w*)' object has no attribute 'coef_'")
-_NOT_THERE = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<package>sklearn|torch|scipy)\b")
+_NO_WEIGHTS = re.compile(r"'(?P<what>\w+)' object has no attribute '(?P<weights>coef_|intercept_)'")
+_NOT_THERE = re.compile(
+    r"cannot import name '(?P<name>\w+)' from '(?P<module>(?P<package>sklearn|torch|scipy)\b[\w.]*)'"
+)
 
 
 def way_out(text: str) -> str:
@@ -25,11 +27,14 @@ def way_out(text: str) -> str:
         return f"{found['what']} takes no {found['keyword']}: leave {found['keyword']} out."
     if found := _NO_WEIGHTS.search(text):
         return (
-            f"{found['what']} has no weights, its rows are what it has learnt: return train's arrays from fit, and "
-            "find the nearest of them in predict with numpy."
+            f"{found['what']} has no {found['weights']}: return from fit what it has learnt instead, as arrays "
+            "(neighbours: the rows of train), and compute with that in predict."
         )
-    if (found := _NOT_THERE.search(text)) and (place := _place_of(found["name"], found["package"])):
-        return f"It is somewhere else: from {place} import {found['name']}"
+    if found := _NOT_THERE.search(text):
+        place = _place_of(found["name"], found["package"])
+        return (
+            f"It is somewhere else: from {place} import {found['name']}" if place not in ("", found["module"]) else ""
+        )
     return ""
 
 

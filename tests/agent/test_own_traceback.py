@@ -40,8 +40,8 @@ def test_of_another_text_the_end_stays() -> None:
         ),
         (
             "AttributeError: 'KNeighborsClassifier' object has no attribute 'coef_'",
-            "KNeighborsClassifier has no weights, its rows are what it has learnt: return train's arrays from fit, and "
-            "find the nearest of them in predict with numpy.",
+            "KNeighborsClassifier has no coef_: return from fit what it has learnt instead, as arrays (neighbours: the "
+            "rows of train), and compute with that in predict.",
         ),
         (
             "ImportError: cannot import name 'LinearSVC' from 'sklearn.linear_model' (/lib/sklearn/__init__.py)",
@@ -53,6 +53,7 @@ def test_of_another_text_the_end_stays() -> None:
         ),
         ("ImportError: cannot import name 'Zebra' from 'sklearn.svm' (/lib/sklearn/svm/__init__.py)", ""),
         ("ImportError: cannot import name 'Zebra' from 'zebras' (/lib/zebras.py)", ""),
+        ("ImportError: cannot import name 'SVC' from 'sklearn.svm' (a circular import)", ""),
         ("TypeError: fit() got an unexpected keyword argument 'lr'", "fit takes no lr: leave lr out."),
         ("TypeError: fit() missing 1 required positional argument: 'y'", ""),
     ],
