@@ -57,6 +57,8 @@ class Server:
 
     def hang_up(self) -> None:
         """Has it end, not what it forked; does not wait for it."""
+        if self._requests is None:  # done before, or it was killed
+            return
         if self._process is not None and not self.is_ready():
             self._process.kill()  # it imports, and would not listen; it has forked nothing yet
         self._forget()

@@ -47,7 +47,7 @@ def import_libraries(wanted: Libraries) -> None:
     for name in LIBRARIES[wanted]:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    for name in _LAZY:
+    for name in _LAZY if "transformers" in sys.modules else ():
         with contextlib.suppress(Exception):
             getattr(sys.modules["transformers"], name)
     _without_tidying()
