@@ -24,7 +24,10 @@ def test_the_persons_folders_and_services_are_not_among_it(monkeypatch: pytest.M
     with contextlib.closing(LocalCompute(Choice("none", tmp_path / "home"))) as compute:
         compute.warm_up()
         assert compute._server._process is not None
-        shown = Path(f"/proc/{compute._server._process.pid}/environ").read_bytes()
+        deadline = time.monotonic() + 10
+        # Whoever started it goes on a moment before the kernel has laid out what it was given.
+        while not (shown := Path(f"/proc/{compute._server._process.pid}/environ").read_bytes()):
+            assert time.monotonic() < deadline
     assert b"planted-" not in shown
     assert b"PATH=" in shown
 
